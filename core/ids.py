@@ -1,0 +1,64 @@
+"""Public identifiers: a prefix that names the kind, then 22 base-62 digits that sort by time of making."""
+
+import os
+import threading
+import time
+from typing import Any
+
+from django.db import models
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+DIGITS = 22  # 62**22 > 2**128
+MAX_ID_LENGTH = 64
+
+_last_ms = 0
+_last_random = 0
+_guard = threading.Lock()
+
+
+def base62(number: int, digits: int) -> str:
+    """`number` in base 62, left-padded with zeros; sorts like the number under byte order."""
+    out = []
+    for _ in range(digits):
+        number, rest = divmod(number, 62)
+        out.append(ALPHABET[rest])
+    return "".join(reversed(out))
+
+
+def new_id(prefix: str) -> str:
+    """`<prefix>_<22 digits>`: 48 bits of milliseconds and 80 random bits.
+
+    Two ids made by one process sort in the order they were made, within one millisecond too.
+    """
+    global _last_ms, _last_random
+    with _guard:
+        ms = time.time_ns() // 1_000_000
+        if ms > _last_ms:
+            _last_ms, _last_random = ms, int.from_bytes(os.urandom(10), "big") >> 1
+        else:
+            _last_random += 1 + (os.urandom(1)[0])
+        number = (_last_ms << 80) | _last_random
+    return f"{prefix}_{base62(number, DIGITS)}"
+
+
+class IdField(models.CharField):  # type: ignore[type-arg]
+    """Primary key of every public object; byte order, so that it sorts by time in any database locale."""
+
+    def __init__(self, *args: Any, prefix: str = "", **kwargs: Any) -> None:
+        self.prefix = prefix
+        kwargs.setdefault("max_length", MAX_ID_LENGTH)
+        kwargs.setdefault("primary_key", True)
+        kwargs.setdefault("db_collation", "C")
+        kwargs.setdefault("editable", False)
+        super().__init__(*args, **kwargs)
+
+    def deconstruct(self) -> Any:
+        name, path, args, kwargs = super().deconstruct()
+        kwargs["prefix"] = self.prefix
+        return name, path, args, kwargs
+
+    def has_default(self) -> bool:
+        return True
+
+    def get_default(self) -> str:
+        return new_id(self.prefix)
