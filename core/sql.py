@@ -1,0 +1,70 @@
+"""PostgreSQL functions as column defaults, and the guards that make a table append-only."""
+
+from django.db import models
+from django.db.models import Func
+
+
+class ClockTimestamp(Func):
+    """The database's wall clock at the moment the row is written (not at the start of the statement)."""
+
+    function = "clock_timestamp"
+    output_field = models.DateTimeField()
+
+
+class CurrentTransaction(Func):
+    """The 64-bit number of the writing transaction; never wraps, so it can be kept for ever."""
+
+    function = "pg_current_xact_id"
+
+
+class TransactionIdField(models.Field):  # type: ignore[type-arg]
+    """`xid8`: which transaction wrote the row; compare it with a kept snapshot to tell whether a reader saw it."""
+
+    def db_type(self, connection: object) -> str:
+        return "xid8"
+
+
+FORBID_FUNCTION = """
+CREATE OR REPLACE FUNCTION core_forbid() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% on % is not allowed: %', TG_OP, TG_TABLE_NAME, TG_ARGV[0]
+        USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+"""
+
+
+def append_only(table: str, reason: str) -> str:
+    """SQL that lets rows of `table` be inserted and nothing else, TRUNCATE included.
+
+    The trigger against TRUNCATE is named `<table>_no_truncate`.
+    """
+    return f"""
+CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}
+    FOR EACH ROW EXECUTE FUNCTION core_forbid('{reason}');
+CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
+    FOR EACH STATEMENT EXECUTE FUNCTION core_forbid('{reason}');
+"""
+
+ONLY_CHANGE_FUNCTION = """
+CREATE OR REPLACE FUNCTION core_only_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    before jsonb := to_jsonb(OLD) - TG_ARGV;
+    after jsonb := to_jsonb(NEW) - TG_ARGV;
+BEGIN
+    IF before IS DISTINCT FROM after THEN
+        RAISE EXCEPTION '% of %: only % may change', TG_OP, TG_TABLE_NAME, array_to_string(TG_ARGV, ', ')
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+"""
+
+
+def only_change(table: str, *columns: str, when: str = "") -> str:
+    """SQL that lets an UPDATE of `table` change the given columns only (where `when` holds)."""
+    condition = f"WHEN ({when})" if when else ""
+    arguments = ", ".join(f"'{column}'" for column in columns)
+    return f"""
+CREATE TRIGGER {table}_frozen BEFORE UPDATE ON {table}
+    FOR EACH ROW {condition} EXECUTE FUNCTION core_only_change({arguments});
+"""

@@ -1,0 +1,121 @@
+"""Creates, changes and deletes customers."""
+
+import re
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from core.errors import InvalidRequest, NotFound, ResourceMissing
+from core.ids import ALPHABET
+from customers.locks import lock_customer
+from customers.models import Customer, TestClock
+
+CUSTOMERS_PER_CLOCK = 3  # stripe.md section 12
+PREFIX_FORM = re.compile(r"^[A-Z0-9]{1,12}$")
+
+BeforeDelete = Callable[[Customer, datetime], None]
+_before_delete: list[BeforeDelete] = []
+
+
+def before_delete(act: BeforeDelete) -> None:
+    """Let an upper app put its own things in order when a customer goes; called from `AppConfig.ready`."""
+    _before_delete.append(act)
+
+
+def create_customer(*, at: datetime, test_clock: str | None = None, **fields: Any) -> Customer:
+    """Create a customer; one with a test clock is created at the clock's time.
+
+    Raises ResourceMissing (the clock), InvalidRequest (clock full or advancing, prefix taken).
+    """
+    with transaction.atomic():
+        clock = _lock_clock(test_clock) if test_clock else None
+        prefix = fields.pop("invoice_prefix", None) or _new_prefix()
+        _check_prefix(prefix)
+        return _save_new(
+            Customer(
+                test_clock=clock,
+                created_at=clock.frozen_time if clock else at,
+                invoice_prefix=prefix,
+                **fields,
+            )
+        )
+
+
+def update_customer(customer_id: str, *, changes: dict[str, Any]) -> Customer:
+    """Set the given fields of a customer.
+
+    Raises NotFound, InvalidRequest (prefix taken or malformed). Locks the customer.
+    """
+    with transaction.atomic():
+        customer = lock_customer(customer_id)
+        if customer.deleted_at:
+            raise NotFound("customer", customer_id)
+        if "invoice_prefix" in changes:
+            _check_prefix(changes["invoice_prefix"], owner=customer.pk)
+        for name, value in changes.items():
+            setattr(customer, name, value)
+        if changes:
+            customer.save(update_fields=list(changes))
+        return customer
+
+
+def delete_customer(customer_id: str, *, at: datetime) -> Customer:
+    """Delete a customer for good and end its subscriptions at once; its invoices and usage stay.
+
+    Raises NotFound. Locks the customer.
+    """
+    with transaction.atomic():
+        customer = lock_customer(customer_id)
+        if customer.deleted_at:
+            raise NotFound("customer", customer_id)
+        for act in _before_delete:
+            act(customer, customer.now(at))
+        customer.deleted_at = customer.now(at)
+        customer.save(update_fields=["deleted_at"])
+        return customer
+
+
+def _lock_clock(clock_id: str) -> TestClock:
+    clock = TestClock.objects.select_for_update().filter(pk=clock_id).first()
+    if clock is None:
+        raise ResourceMissing("test clock", clock_id, param="test_clock")
+    if clock.status != TestClock.Status.READY:
+        raise InvalidRequest(
+            f"The test clock {clock_id} is {clock.status}; wait until it is ready.", param="test_clock"
+        )
+    if clock.customers.live().count() >= CUSTOMERS_PER_CLOCK:
+        raise InvalidRequest(
+            f"A test clock can have at most {CUSTOMERS_PER_CLOCK} customers.", param="test_clock"
+        )
+    return clock
+
+
+def _new_prefix() -> str:
+    return "".join(secrets.choice(ALPHABET[:36]) for _ in range(8))
+
+
+def _check_prefix(prefix: str, *, owner: str | None = None) -> None:
+    if not PREFIX_FORM.match(prefix):
+        raise InvalidRequest(
+            "The invoice prefix must be 1 to 12 uppercase letters or digits.", param="invoice_prefix"
+        )
+    if Customer.objects.filter(invoice_prefix=prefix).exclude(pk=owner).exists():
+        raise InvalidRequest(
+            f"The invoice prefix {prefix} is already in use by another customer.", param="invoice_prefix"
+        )
+
+
+def _save_new(customer: Customer) -> Customer:
+    try:
+        with transaction.atomic():
+            customer.save(force_insert=True)
+    except IntegrityError as error:
+        if "invoice_prefix" in str(error):
+            raise InvalidRequest(
+                "The invoice prefix is already in use by another customer.", param="invoice_prefix"
+            ) from error
+        raise
+    return customer

@@ -1,0 +1,22 @@
+"""The first lock of every change to what a customer owes."""
+
+from core.errors import NotFound
+from customers.models import Customer
+
+
+def lock_customer(customer_id: str) -> Customer:
+    """Lock the customer until the end of the transaction and return it as it is now.
+
+    Taken before anything else is read. `FOR NO KEY UPDATE`: rows that point at the customer can still be inserted.
+
+    Raises NotFound.
+    """
+    customer = (
+        Customer.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("test_clock")
+        .filter(pk=customer_id)
+        .first()
+    )
+    if customer is None:
+        raise NotFound("customer", customer_id)
+    return customer

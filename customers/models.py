@@ -1,0 +1,127 @@
+"""Customers, and the test clocks that some of them live on."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import Func, Q, Value
+
+from core.ids import IdField
+
+
+class TestClockQuerySet(models.QuerySet["TestClock"]):
+    def live(self) -> Self:
+        """Clocks that are not deleted."""
+        return self.filter(deleted_at=None)
+
+
+class TestClock(models.Model):
+    """A simulated time; everything of the customers attached to it happens by this time. Test mode only."""
+
+    __test__ = False  # not a test case, whatever pytest makes of the name
+
+    class Status(models.TextChoices):
+        READY = "ready"
+        ADVANCING = "advancing"
+        INTERNAL_FAILURE = "internal_failure"
+
+    id = IdField(prefix="clock")
+    name = models.CharField(max_length=300, blank=True, default="")
+    frozen_time = models.DateTimeField(help_text="What the clock shows now (UTC).")
+    target_frozen_time = models.DateTimeField(null=True, editable=False)
+    status = models.CharField(max_length=20, choices=Status, default=Status.READY, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    deletes_after = models.DateTimeField(editable=False, help_text="When the clock removes itself.")
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = TestClockQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(status__in=["ready", "advancing", "internal_failure"]), name="test_clock_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status="advancing", target_frozen_time__isnull=False)
+                | (~Q(status="advancing") & Q(target_frozen_time__isnull=True)),
+                name="test_clock_advancing_has_target",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name or self.id
+
+
+class CustomerQuerySet(models.QuerySet["Customer"]):
+    def live(self) -> Self:
+        """Customers that are not deleted."""
+        return self.filter(deleted_at=None)
+
+
+class NextCustomerRef(Func):
+    """The next small number for a customer; the usage tables know customers by it."""
+
+    function = "nextval"
+    output_field = models.BigIntegerField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*(args or (Value("customers_customer_ref_seq"),)), **kwargs)
+
+
+class Customer(models.Model):
+    """Who uses and who pays. A deleted customer keeps its row: invoices and usage go on naming it."""
+
+    class TaxExempt(models.TextChoices):
+        NONE = "none"
+        EXEMPT = "exempt"
+        REVERSE = "reverse"
+
+    id = IdField(prefix="cus")
+    ref = models.BigIntegerField(unique=True, editable=False, db_default=NextCustomerRef())
+    name = models.CharField(max_length=256, blank=True, default="")
+    email = models.CharField(max_length=512, blank=True, default="")
+    phone = models.CharField(max_length=20, blank=True, default="")
+    description = models.TextField(max_length=5000, blank=True, default="")
+    address = models.JSONField(null=True, blank=True)
+    shipping = models.JSONField(null=True, blank=True)
+    currency = models.CharField(
+        max_length=3, blank=True, default="", editable=False, help_text="Set by the first subscription."
+    )
+    preferred_locales = models.JSONField(default=list, blank=True)
+    tax_exempt = models.CharField(max_length=10, choices=TaxExempt, default=TaxExempt.NONE)
+    invoice_prefix = models.CharField(max_length=12, unique=True)
+    next_invoice_sequence = models.PositiveIntegerField(default=1)
+    invoice_footer = models.TextField(max_length=5000, blank=True, default="")
+    invoice_custom_fields = models.JSONField(null=True, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    test_clock = models.ForeignKey(
+        TestClock, null=True, blank=True, on_delete=models.PROTECT, related_name="customers", editable=False
+    )
+    created_at = models.DateTimeField(editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
+
+    objects = CustomerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        indexes = (
+            models.Index(fields=["-created_at", "-id"], name="customer_newest"),
+            models.Index(fields=["email"], name="customer_email"),
+        )
+        constraints = (
+            models.CheckConstraint(condition=Q(next_invoice_sequence__gte=1), name="customer_sequence_from_one"),
+            models.CheckConstraint(
+                condition=Q(invoice_prefix__regex=r"^[A-Z0-9]{1,12}$"), name="customer_invoice_prefix_form"
+            ),
+            models.CheckConstraint(
+                condition=Q(tax_exempt__in=["none", "exempt", "reverse"]), name="customer_tax_exempt_known"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name or self.email or self.id
+
+    def now(self, at: datetime) -> datetime:
+        """The customer's time when the wall clock shows `at`: its test clock's, if it lives on one."""
+        return self.test_clock.frozen_time if self.test_clock else at

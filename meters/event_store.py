@@ -1,0 +1,158 @@
+"""The table of events and every SQL statement on it: insert, fold, list. Nothing else reads or writes it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from meters.aggregations import AGGREGATIONS
+
+# Buckets are of UTC, whatever the zone of the session.
+BUCKET = {
+    "hour": "date_trunc('hour', timestamp, 'UTC')",
+    "day": "date_trunc('day', timestamp, 'UTC')",
+}
+
+
+@dataclass(frozen=True)
+class Span:
+    """The events of one customer and meter with start <= timestamp < end; `as_of` leaves out later arrivals."""
+
+    customer_ref: int
+    meter_ref: int
+    start: datetime
+    end: datetime
+    as_of: "Snapshot | None" = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Which events a reader saw: those whose transaction is visible in `token` (a pg_snapshot) and which were received
+    by `taken_at`. The second matters only after a restore into a cluster whose transaction numbers start again."""
+
+    token: str
+    taken_at: datetime
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    ident: UUID
+    identifier: str
+    customer_ref: int
+    meter_ref: int
+    value: Decimal
+    timestamp: datetime
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredEvent:
+    identifier: str
+    value: Decimal
+    timestamp: datetime
+    received_at: datetime
+    payload: dict[str, Any]
+    counts: bool  # False where a later arrival of the same window replaced it
+
+
+@dataclass(frozen=True)
+class Bucket:
+    start: datetime
+    quantity: Decimal
+    events: int
+
+
+def ident_of(identifier: str) -> UUID:
+    """The 128-bit key under which an identifier is unique for ever."""
+    return UUID(bytes=blake2b(identifier.encode(), digest_size=16).digest())
+
+
+def insert(event: NewEvent) -> bool:
+    """Store an event unless its identifier is there already; whether it was stored."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO meters_meterevent"
+            " (ident, identifier, customer_ref, meter_ref, value, timestamp, payload)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb) ON CONFLICT (ident) DO NOTHING RETURNING 1",
+            [
+                event.ident,
+                event.identifier,
+                event.customer_ref,
+                event.meter_ref,
+                event.value,
+                event.timestamp,
+                json.dumps(event.payload),
+            ],
+        )
+        return cursor.fetchone() is not None
+
+
+def aggregate(span: Span, *, formula: str, window: str | None) -> tuple[Decimal, int, Snapshot]:
+    """The quantity, the number of events that make it, and the snapshot in which both were read."""
+    counted, params = _counted(span, window)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT coalesce({AGGREGATIONS[formula].sql}, 0), count(*), pg_current_snapshot()::text, clock_timestamp()"
+            f" FROM ({counted}) AS counted",
+            params,
+        )
+        quantity, events, token, taken_at = cursor.fetchone()
+    return Decimal(quantity), events, Snapshot(token, taken_at)
+
+
+def aggregate_by(span: Span, *, bucket: str, formula: str, window: str | None) -> list[Bucket]:
+    """The same per UTC hour or day, oldest first; buckets without events are left out."""
+    counted, params = _counted(span, window)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {BUCKET[bucket]} AS bucket, coalesce({AGGREGATIONS[formula].sql}, 0), count(*)"
+            f" FROM ({counted}) AS counted GROUP BY 1 ORDER BY 1",
+            params,
+        )
+        return [Bucket(start, Decimal(quantity), events) for start, quantity, events in cursor.fetchall()]
+
+
+def list_events(span: Span, *, window: str | None, limit: int, offset: int = 0) -> list[StoredEvent]:
+    """The events of a span, oldest first; replaced ones of a window are marked."""
+    counted, params = _counted(span, window)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT e.identifier, e.value, e.timestamp, e.received_at, e.payload, counted.ident IS NOT NULL"
+            f" FROM ({_matching(span)[0]}) AS e LEFT JOIN ({counted}) AS counted USING (ident)"
+            " ORDER BY e.timestamp, e.received_at, e.ident LIMIT %s OFFSET %s",
+            [*_matching(span)[1], *params, limit, offset],
+        )
+        return [
+            StoredEvent(row[0], row[1], row[2], row[3], json.loads(row[4]) if isinstance(row[4], str) else row[4], row[5])
+            for row in cursor.fetchall()
+        ]
+
+
+def _matching(span: Span) -> tuple[str, Sequence[Any]]:
+    sql = (
+        "SELECT ident, identifier, value, timestamp, received_at, payload FROM meters_meterevent"
+        " WHERE customer_ref = %s AND meter_ref = %s AND timestamp >= %s AND timestamp < %s"
+    )
+    params = [span.customer_ref, span.meter_ref, span.start, span.end]
+    if span.as_of is not None:
+        sql += " AND pg_visible_in_snapshot(txid, %s::pg_snapshot) AND received_at <= %s"
+        params += [span.as_of.token, span.as_of.taken_at]
+    return sql, params
+
+
+def _counted(span: Span, window: str | None) -> tuple[str, Sequence[Any]]:
+    """The events that count: all, or of each UTC hour or day the one received last."""
+    sql, params = _matching(span)
+    if window:
+        bucket = BUCKET[window]
+        sql = (
+            f"SELECT DISTINCT ON ({bucket}) ident, value, timestamp, received_at FROM ({sql}) AS matching"
+            f" ORDER BY {bucket}, received_at DESC, ident DESC"
+        )
+    return sql, params

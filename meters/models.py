@@ -1,0 +1,121 @@
+"""Meters, and the events they count. Events are append-only; a meter's rules never change."""
+
+from typing import Any, Self
+
+from django.db import models
+from django.db.models import Func, Q, Value
+
+from core.ids import IdField
+from core.sql import ClockTimestamp, CurrentTransaction, TransactionIdField
+from meters.aggregations import formula_choices
+
+
+class MeterQuerySet(models.QuerySet["Meter"]):
+    def active(self) -> Self:
+        """Meters that accept events and new prices."""
+        return self.filter(status=Meter.Status.ACTIVE)
+
+
+class NextMeterRef(Func):
+    """The next small number for a meter; the usage tables know meters by it."""
+
+    function = "nextval"
+    output_field = models.IntegerField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*(args or (Value("meters_meter_ref_seq"),)), **kwargs)
+
+
+class Meter(models.Model):
+    """What is counted: events of one name, folded into one quantity per customer and period."""
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        INACTIVE = "inactive"
+
+    class Window(models.TextChoices):
+        DAY = "day"
+        HOUR = "hour"
+
+    id = IdField(prefix="mtr")
+    ref = models.IntegerField(unique=True, editable=False, db_default=NextMeterRef())
+    display_name = models.CharField(max_length=250, help_text="What people see; it can be changed later.")
+    event_name = models.CharField(max_length=100, help_text="The name under which events are sent; it is fixed.")
+    event_time_window = models.CharField(
+        max_length=4,
+        choices=Window,
+        null=True,
+        blank=True,
+        help_text="Set it when each event carries the total of its hour or day: the latest received then replaces the "
+        "earlier ones. Leave it empty when every event counts.",
+    )
+    formula = models.CharField(
+        max_length=20, choices=formula_choices, help_text="How the values of a period become one quantity."
+    )
+    customer_key = models.CharField(
+        max_length=100,
+        default="stripe_customer_id",
+        help_text="The key of the payload that holds the customer's id.",
+    )
+    value_key = models.CharField(
+        max_length=100, default="value", help_text="The key of the payload that holds the number."
+    )
+    status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE, editable=False)
+    deactivated_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    updated_at = models.DateTimeField(editable=False)
+
+    objects = MeterQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=["event_name"], condition=Q(status="active"), name="meter_event_name_of_one_active_meter"
+            ),
+            models.CheckConstraint(condition=Q(status__in=["active", "inactive"]), name="meter_status_known"),
+            models.CheckConstraint(
+                condition=Q(event_time_window=None) | Q(event_time_window__in=["day", "hour"]),
+                name="meter_window_known",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class MeterEvent(models.Model):
+    """One accepted event. It names its customer and meter by `ref` and has no foreign keys: it is the hot table.
+
+    `ident` is the hash of the identifier and the whole guard against counting twice. `txid` is the transaction that
+    wrote it: with the snapshot kept on an invoice line it tells exactly which events that line has counted.
+    """
+
+    ident = models.UUIDField(primary_key=True)
+    identifier = models.CharField(max_length=100)
+    customer_ref = models.BigIntegerField()
+    meter_ref = models.IntegerField()
+    value = models.DecimalField(max_digits=38, decimal_places=12)
+    timestamp = models.DateTimeField()
+    received_at = models.DateTimeField(db_default=ClockTimestamp())
+    txid = TransactionIdField(db_default=CurrentTransaction(), editable=False)
+    payload = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ("-timestamp", "-received_at", "-ident")
+        indexes = (
+            models.Index(
+                fields=["customer_ref", "meter_ref", "timestamp"], include=["value"], name="event_by_customer_meter"
+            ),
+        )
+        constraints = (
+            # The upper bound is what refuses NaN, which is larger than every number.
+            models.CheckConstraint(
+                condition=Q(value__gt=-(10**20)) & Q(value__lt=10**20), name="event_value_bounded"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.identifier
+
+

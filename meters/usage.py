@@ -1,0 +1,81 @@
+"""What a customer has used: the one question about usage, for invoices, previews, summaries and pages alike."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from customers.models import Customer
+from meters import event_store
+from meters.event_store import Snapshot, Span, StoredEvent
+from meters.models import Meter
+
+WIDTH = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """`quantity` by the meter's formula (a sum may be negative), of `events` events, as read in `snapshot`."""
+
+    quantity: Decimal
+    events: int
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True)
+class UsageBucket:
+    start: datetime
+    end: datetime
+    quantity: Decimal
+    events: int
+
+
+def usage(
+    meter: Meter, customer: Customer, *, start: datetime, end: datetime, as_of: Snapshot | None = None
+) -> Usage:
+    """The usage of [start, end), to the microsecond; includes every event acknowledged before the call, or, with
+    `as_of`, exactly those that an earlier call counted."""
+    span = _span(meter, customer, start, end, as_of)
+    quantity, events, snapshot = event_store.aggregate(
+        span, formula=meter.formula, window=meter.event_time_window
+    )
+    return Usage(quantity, events, snapshot)
+
+
+def usage_by(
+    meter: Meter,
+    customer: Customer,
+    *,
+    start: datetime,
+    end: datetime,
+    bucket: str,
+    as_of: Snapshot | None = None,
+) -> list[UsageBucket]:
+    """The usage per UTC "hour" or "day" that has any, oldest first; each bucket by the meter's formula."""
+    buckets = event_store.aggregate_by(
+        _span(meter, customer, start, end, as_of),
+        bucket=bucket,
+        formula=meter.formula,
+        window=meter.event_time_window,
+    )
+    return [UsageBucket(b.start, b.start + WIDTH[bucket], b.quantity, b.events) for b in buckets]
+
+
+def events_of(
+    meter: Meter,
+    customer: Customer,
+    *,
+    start: datetime,
+    end: datetime,
+    as_of: Snapshot | None = None,
+    limit: int = 100,
+    offset: int = 0,
+) -> list[StoredEvent]:
+    """The events behind `usage`, oldest first."""
+    span = _span(meter, customer, start, end, as_of)
+    return event_store.list_events(span, window=meter.event_time_window, limit=limit, offset=offset)
+
+
+def _span(
+    meter: Meter, customer: Customer, start: datetime, end: datetime, as_of: Snapshot | None
+) -> Span:
+    return Span(customer.ref, meter.ref, start, end, as_of)

@@ -1,0 +1,290 @@
+"""Creates and changes products and prices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from core.errors import InvalidRequest, NotFound, ParameterMissing, ParametersExclusive, ResourceMissing
+from core.money import is_currency
+from meters.models import Meter
+from pricing.models import Price, PriceTier, Product
+
+LONGEST_INTERVAL = {"day": 1095, "week": 156, "month": 36, "year": 3}  # three years; stripe.md section 4.2
+
+
+@dataclass(frozen=True)
+class TierSpec:
+    """A tier as asked for; `up_to` None means without end. Amounts in minor units."""
+
+    up_to: Decimal | None
+    unit_amount: Decimal | None = None
+    flat_amount: Decimal | None = None
+
+
+@dataclass(frozen=True)
+class Recurring:
+    interval: str
+    interval_count: int = 1
+    usage_type: str = Price.UsageType.LICENSED
+    meter: str | None = None
+
+
+@dataclass(frozen=True)
+class PriceSpec:
+    """A price as asked for. Exactly one of `unit_amount` (minor units) and `tiers`."""
+
+    currency: str
+    unit_amount: Decimal | None = None
+    tiers: Sequence[TierSpec] = ()
+    tiers_mode: str | None = None
+    billing_scheme: str | None = None
+    divide_by: int | None = None
+    round: str | None = None
+    recurring: Recurring | None = None
+    tax_behavior: str = Price.TaxBehavior.UNSPECIFIED
+    active: bool = True
+    nickname: str = ""
+    lookup_key: str | None = None
+    transfer_lookup_key: bool = False
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+def create_product(*, name: str, at: datetime, id: str | None = None, **fields: Any) -> Product:
+    """Create a product, under the caller's `id` if one is given.
+
+    Raises InvalidRequest (resource_already_exists) when the id is taken.
+    """
+    product = Product(name=name, created_at=at, updated_at=at, **fields)
+    if id:
+        product.id = id
+    try:
+        with transaction.atomic():
+            product.save(force_insert=True)
+    except IntegrityError as error:
+        raise InvalidRequest(
+            f"Product already exists: '{product.pk}'.", param="id", code="resource_already_exists"
+        ) from error
+    return product
+
+
+def update_product(product_id: str, *, changes: dict[str, Any], at: datetime) -> Product:
+    """Set the given fields of a product; `default_price` is a price's id or None.
+
+    Raises NotFound; ResourceMissing and InvalidRequest for a default price that is not an active one of its own.
+    """
+    with transaction.atomic():
+        product = locked_product(product_id)
+        if default := changes.get("default_price"):
+            changes = changes | {"default_price": _default_price(product, default)}
+        for name, value in changes.items():
+            setattr(product, name, value)
+        product.updated_at = at
+        product.save(update_fields=[*changes, "updated_at"])
+        return product
+
+
+def delete_product(product_id: str, *, at: datetime) -> Product:
+    """Delete a product that never had a price. Raises NotFound, InvalidRequest."""
+    with transaction.atomic():
+        product = locked_product(product_id)
+        if product.prices.exists():
+            raise InvalidRequest(
+                "This product cannot be deleted because it has one or more prices; set active=false instead."
+            )
+        product.deleted_at = product.updated_at = at
+        product.save(update_fields=["deleted_at", "updated_at"])
+        return product
+
+
+def create_price(product_id: str, *, spec: PriceSpec, at: datetime) -> Price:
+    """Create a price with its tiers.
+
+    Raises ResourceMissing (product, meter), InvalidRequest and its kin for terms that contradict each other.
+    """
+    check_terms(spec)
+    with transaction.atomic():
+        product = Product.objects.live().select_for_update(no_key=True).filter(pk=product_id).first()
+        if product is None:
+            raise ResourceMissing("product", product_id, param="product")
+        if not product.active:
+            raise InvalidRequest("The product is not active, so it cannot get a new price.", param="product")
+        price = _build_price(product, spec, at)
+        _take_lookup_key(spec.lookup_key, transfer=spec.transfer_lookup_key)
+        price.save(force_insert=True)
+        PriceTier.objects.bulk_create(build_tiers(price, spec.tiers))
+        return price
+
+
+def update_price(price_id: str, *, changes: dict[str, Any], transfer_lookup_key: bool = False) -> Price:
+    """Change what is not part of the terms: active, nickname, metadata, lookup_key, tax_behavior.
+
+    Raises NotFound; InvalidRequest for a lookup key in use, a tax behaviour once fixed, a default price archived.
+    """
+    with transaction.atomic():
+        price = Price.objects.select_for_update(no_key=True).filter(pk=price_id).first()
+        if price is None:
+            raise NotFound("price", price_id)
+        if "lookup_key" in changes and changes["lookup_key"] != price.lookup_key:
+            _take_lookup_key(changes["lookup_key"], transfer=transfer_lookup_key)
+        behavior = changes.get("tax_behavior", price.tax_behavior)
+        if price.tax_behavior not in (Price.TaxBehavior.UNSPECIFIED, behavior):
+            raise InvalidRequest("The tax behavior cannot be changed once it is set.", param="tax_behavior")
+        if changes.get("active") is False and Product.objects.filter(default_price=price).exists():
+            raise InvalidRequest(
+                "This price cannot be archived because it is the default price of its product.", param="active"
+            )
+        for name, value in changes.items():
+            setattr(price, name, value)
+        if changes:
+            price.save(update_fields=list(changes))
+        return price
+
+
+def check_terms(spec: PriceSpec) -> None:
+    """Raises InvalidRequest, ParameterMissing or ParametersExclusive for terms that make no price."""
+    if not is_currency(spec.currency):
+        raise InvalidRequest(f"Invalid currency: {spec.currency}.", param="currency")
+    tiered = spec.billing_scheme == Price.BillingScheme.TIERED
+    if spec.tiers and not tiered:
+        raise InvalidRequest("You can only set tiers when billing_scheme=tiered.", param="tiers")
+    if tiered:
+        _check_tiered(spec)
+    elif spec.tiers_mode:
+        raise InvalidRequest("You can only set tiers_mode when billing_scheme=tiered.", param="tiers_mode")
+    elif spec.unit_amount is None:
+        raise ParameterMissing("unit_amount", "One of unit_amount and unit_amount_decimal is required.")
+    if (spec.divide_by is None) != (spec.round is None):
+        raise ParameterMissing("transform_quantity", "transform_quantity needs both divide_by and round.")
+    if spec.recurring:
+        _check_recurring(spec.recurring)
+
+
+def build_tiers(price: Price, tiers: Sequence[TierSpec]) -> list[PriceTier]:
+    """The rows of a price's tiers, not stored."""
+    return [
+        PriceTier(
+            price=price,
+            position=position,
+            up_to=tier.up_to,
+            unit_amount_decimal=tier.unit_amount,
+            flat_amount_decimal=tier.flat_amount,
+        )
+        for position, tier in enumerate(tiers, start=1)
+    ]
+
+
+def locked_product(product_id: str) -> Product:
+    product = Product.objects.live().select_for_update(no_key=True).filter(pk=product_id).first()
+    if product is None:
+        raise NotFound("product", product_id)
+    return product
+
+
+def _build_price(product: Product, spec: PriceSpec, at: datetime) -> Price:
+    recurring = spec.recurring
+    return Price(
+        product=product,
+        currency=spec.currency,
+        billing_scheme=spec.billing_scheme or Price.BillingScheme.PER_UNIT,
+        unit_amount_decimal=spec.unit_amount,
+        tiers_mode=spec.tiers_mode,
+        transform_divide_by=spec.divide_by,
+        transform_round=spec.round,
+        interval=recurring.interval if recurring else None,
+        interval_count=recurring.interval_count if recurring else None,
+        usage_type=recurring.usage_type if recurring else None,
+        meter=_meter(recurring.meter) if recurring and recurring.meter else None,
+        tax_behavior=spec.tax_behavior,
+        active=spec.active,
+        nickname=spec.nickname,
+        lookup_key=spec.lookup_key,
+        metadata=spec.metadata,
+        created_at=at,
+    )
+
+
+def _check_tiered(spec: PriceSpec) -> None:
+    if spec.unit_amount is not None:
+        raise ParametersExclusive(
+            "You may only specify one of these parameters: unit_amount, tiers.", param="unit_amount"
+        )
+    if spec.divide_by is not None:
+        raise ParametersExclusive(
+            "transform_quantity cannot be combined with tiers.", param="transform_quantity"
+        )
+    if not spec.tiers_mode:
+        raise ParameterMissing("tiers_mode")
+    if not spec.tiers:
+        raise ParameterMissing("tiers")
+    bound = Decimal(0)
+    for number, tier in enumerate(spec.tiers):
+        last = number == len(spec.tiers) - 1
+        if last != (tier.up_to is None):
+            raise InvalidRequest(
+                "The last tier, and only it, must have up_to=inf.", param=f"tiers[{number}][up_to]"
+            )
+        if tier.up_to is not None:
+            if tier.up_to <= bound:
+                raise InvalidRequest(
+                    "Each tier's up_to must be greater than the one before.", param=f"tiers[{number}][up_to]"
+                )
+            bound = tier.up_to
+        if tier.unit_amount is None and tier.flat_amount is None:
+            raise ParameterMissing(
+                f"tiers[{number}][unit_amount]", "Each tier needs a unit amount, a flat amount, or both."
+            )
+
+
+def _check_recurring(recurring: Recurring) -> None:
+    longest = LONGEST_INTERVAL[recurring.interval]
+    if not 1 <= recurring.interval_count <= longest:
+        raise InvalidRequest(
+            f"recurring[interval_count] must be between 1 and {longest} for the interval {recurring.interval}.",
+            param="recurring[interval_count]",
+        )
+    metered = recurring.usage_type == Price.UsageType.METERED
+    if metered and not recurring.meter:
+        raise ParameterMissing("recurring[meter]", "A metered price needs recurring[meter].")
+    if recurring.meter and not metered:
+        raise InvalidRequest(
+            "recurring[meter] can only be set when recurring[usage_type]=metered.", param="recurring[meter]"
+        )
+
+
+def _meter(meter_id: str) -> Meter:
+    meter = Meter.objects.filter(pk=meter_id).first()
+    if meter is None:
+        raise ResourceMissing("meter", meter_id, param="recurring[meter]")
+    if meter.status != Meter.Status.ACTIVE:
+        raise InvalidRequest(
+            "The meter is inactive, so it cannot be attached to a new price.", param="recurring[meter]"
+        )
+    return meter
+
+
+def _default_price(product: Product, price_id: str) -> Price:
+    price = product.prices.filter(pk=price_id).first()
+    if price is None:
+        raise ResourceMissing("price", price_id, param="default_price")
+    if not price.active:
+        raise InvalidRequest("The default price must be active.", param="default_price")
+    return price
+
+
+def _take_lookup_key(lookup_key: str | None, *, transfer: bool) -> None:
+    """Make sure no other price has the key: take it away if asked to, else refuse."""
+    if not lookup_key:
+        return
+    holder = Price.objects.select_for_update(no_key=True).filter(lookup_key=lookup_key).first()
+    if holder is None:
+        return
+    if not transfer:
+        raise InvalidRequest(
+            f"A price ({holder.pk}) already uses the lookup key {lookup_key}.", param="lookup_key"
+        )
+    holder.lookup_key = None
+    holder.save(update_fields=["lookup_key"])

@@ -1,0 +1,75 @@
+"""Changes running subscriptions: everything but their items."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from core.errors import InvalidRequest, ParametersExclusive
+from subscriptions.biller import biller
+from subscriptions.cancel import Reason, lock_subscription, schedule_cancellation, set_reason
+from subscriptions.models import Subscription
+from subscriptions.subscribe import check_collection
+
+UNSET = object()
+
+
+@dataclass(frozen=True)
+class Cancellation:
+    """What an update says about the end; UNSET where it says nothing, None where it takes `cancel_at` away."""
+
+    cancel_at: Any = UNSET
+    cancel_at_period_end: Any = UNSET
+    prorate: bool = True
+    reason: Reason | None = None
+
+
+def update_subscription(
+    subscription_id: str, *, changes: Mapping[str, Any], at: datetime, cancellation: Cancellation | None = None
+) -> Subscription:
+    """Set description, metadata, collection_method or days_until_due, and when the subscription is to end.
+
+    Raises NotFound, InvalidRequest. Locks the customer.
+    """
+    cancellation = cancellation or Cancellation()
+    with transaction.atomic():
+        subscription = lock_subscription(subscription_id)
+        at = subscription.customer.now(at)
+        biller().bill_due(subscription, at=at)
+        subscription = lock_subscription(subscription_id)
+        if subscription.has_ended:
+            _check_ended(changes, cancellation)
+        for name, value in changes.items():
+            setattr(subscription, name, value)
+        if "collection_method" in changes and not _is_sent(subscription):
+            subscription.days_until_due = changes.get("days_until_due")
+        check_collection(subscription.collection_method, subscription.days_until_due)
+        set_reason(subscription, cancellation.reason)
+        subscription.save()
+        _schedule(subscription, cancellation, at)
+        return subscription
+
+
+def _is_sent(subscription: Subscription) -> bool:
+    return subscription.collection_method == Subscription.CollectionMethod.SEND_INVOICE
+
+
+def _check_ended(changes: Mapping[str, Any], cancellation: Cancellation) -> None:
+    says_when = cancellation.cancel_at is not UNSET or cancellation.cancel_at_period_end is not UNSET
+    if says_when or not set(changes) <= {"metadata"}:
+        raise InvalidRequest("A canceled subscription can only update its cancellation_details and metadata.")
+
+
+def _schedule(subscription: Subscription, wanted: Cancellation, at: datetime) -> None:
+    if wanted.cancel_at is not UNSET and wanted.cancel_at and wanted.cancel_at_period_end is True:
+        raise ParametersExclusive(
+            "You may only specify one of these parameters: cancel_at, cancel_at_period_end.", param="cancel_at"
+        )
+    if wanted.cancel_at_period_end is True:
+        schedule_cancellation(subscription, at=at, at_period_end=True, prorate=wanted.prorate)
+    elif wanted.cancel_at is not UNSET:
+        schedule_cancellation(subscription, at=at, cancel_at=wanted.cancel_at, prorate=wanted.prorate)
+    elif wanted.cancel_at_period_end is False and subscription.cancel_at_period_end:
+        schedule_cancellation(subscription, at=at, prorate=wanted.prorate)

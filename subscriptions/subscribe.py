@@ -1,0 +1,221 @@
+"""Creates subscriptions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import transaction
+
+from core.errors import InvalidRequest, NotFound, ParameterMissing, ParametersExclusive, ResourceMissing
+from customers.locks import lock_customer
+from customers.models import Customer
+from pricing.models import Price
+from subscriptions.biller import biller
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+from subscriptions.periods import Anchor, Cadence, anchor_from_config, boundary, next_boundary
+
+MAX_ITEMS = 20
+SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # stripe.md section 12
+
+
+@dataclass(frozen=True)
+class ItemSpec:
+    """An item as asked for; `quantity` for licensed prices only (default 1)."""
+
+    price: str
+    quantity: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SubscriptionSpec:
+    """A subscription as asked for. At most one of `billing_cycle_anchor` and `anchor_config`
+    (day_of_month, month, hour, minute, second)."""
+
+    items: Sequence[ItemSpec]
+    billing_cycle_anchor: datetime | None = None
+    anchor_config: Mapping[str, int] | None = None
+    prorate: bool = True
+    collection_method: str = Subscription.CollectionMethod.CHARGE_AUTOMATICALLY
+    days_until_due: int | None = None
+    cancel_at: datetime | None = None
+    cancel_at_period_end: bool = False
+    currency: str | None = None
+    description: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetime) -> Subscription:
+    """Subscribe a customer, open the first period of each item, and invoice what is due in advance.
+
+    Begins at the customer's time. Raises ResourceMissing (customer, prices), InvalidRequest and its kin.
+    Locks the customer.
+    """
+    check_collection(spec.collection_method, spec.days_until_due)
+    with transaction.atomic():
+        customer = _lock(customer_id)
+        at = customer.now(at)
+        prices = _prices(spec.items)
+        currency = _currency(customer, prices, spec.currency)
+        anchor = _anchor(spec, prices, at)
+        subscription = Subscription.objects.create(
+            customer=customer,
+            currency=currency,
+            collection_method=spec.collection_method,
+            days_until_due=spec.days_until_due,
+            billing_cycle_anchor=anchor.at,
+            anchor_day=anchor.day_of_month,
+            billing_cycle_anchor_config=dict(spec.anchor_config) if spec.anchor_config else None,
+            start_date=at,
+            created_at=at,
+            description=spec.description,
+            metadata=dict(spec.metadata),
+        )
+        _open_items(subscription, spec.items, prices, at)
+        if customer.currency != currency:
+            customer.currency = currency
+            customer.save(update_fields=["currency"])
+        _apply_cancellation(subscription, spec, at)
+        biller().bill_start(subscription, at=at, prorate=spec.prorate)
+        subscription.refresh_from_db()
+        return subscription
+
+
+def check_collection(collection_method: str, days_until_due: int | None) -> None:
+    """Raises ParameterMissing or InvalidRequest when the two do not fit together."""
+    sent = collection_method == Subscription.CollectionMethod.SEND_INVOICE
+    if sent and days_until_due is None:
+        raise ParameterMissing(
+            "days_until_due", "days_until_due is required when collection_method is send_invoice."
+        )
+    if not sent and days_until_due is not None:
+        raise InvalidRequest(
+            "days_until_due can only be set when collection_method is send_invoice.", param="days_until_due"
+        )
+
+
+def _lock(customer_id: str) -> Customer:
+    try:
+        customer = lock_customer(customer_id)
+    except NotFound as error:
+        raise ResourceMissing("customer", customer_id, param="customer") from error
+    if customer.deleted_at:
+        raise ResourceMissing("customer", customer_id, param="customer")
+    running = Subscription.objects.running().filter(customer=customer)
+    if customer.test_clock_id and running.count() >= SUBSCRIPTIONS_PER_CLOCK_CUSTOMER:
+        raise InvalidRequest(
+            f"A customer on a test clock can have at most {SUBSCRIPTIONS_PER_CLOCK_CUSTOMER} subscriptions.",
+            param="customer",
+        )
+    return customer
+
+
+def _prices(items: Sequence[ItemSpec]) -> list[Price]:
+    if not items:
+        raise ParameterMissing("items")
+    if len(items) > MAX_ITEMS:
+        raise InvalidRequest(f"A subscription can have at most {MAX_ITEMS} items.", param="items")
+    stored = Price.objects.select_related("product", "meter").in_bulk([item.price for item in items])
+    prices = [_price(item, number, stored.get(item.price)) for number, item in enumerate(items)]
+    meters = [price.meter_id for price in prices if price.meter_id]
+    if len(set(prices)) < len(prices) or len(set(meters)) < len(meters):
+        raise InvalidRequest(
+            "Each price, and each meter, can be on one item of a subscription only: its usage would be billed twice.",
+            param="items",
+        )
+    return prices
+
+
+def _price(item: ItemSpec, number: int, price: Price | None) -> Price:
+    param = f"items[{number}][price]"
+    if price is None:
+        raise ResourceMissing("price", item.price, param=param)
+    if not price.active:
+        raise InvalidRequest(f"The price {price.pk} is not active.", param=param)
+    if not price.is_recurring:
+        raise InvalidRequest(
+            f"The price {price.pk} is one-time; a subscription's prices must be recurring.", param=param
+        )
+    if price.is_metered and item.quantity is not None:
+        raise InvalidRequest(
+            "A quantity cannot be set on an item with a metered price.", param=f"items[{number}][quantity]"
+        )
+    return price
+
+
+def _currency(customer: Customer, prices: Sequence[Price], wanted: str | None) -> str:
+    """The one currency of the prices, which must also be that of the customer's other running subscriptions."""
+    currencies = {price.currency for price in prices}
+    if len(currencies) > 1:
+        raise InvalidRequest(
+            "All prices of a subscription must have the same currency; these have "
+            f"{' and '.join(sorted(currencies))}.",
+            param="items",
+        )
+    currency = currencies.pop()
+    if wanted and wanted != currency:
+        raise InvalidRequest(f"The prices are in {currency}, not in {wanted}.", param="currency")
+    running = Subscription.objects.running().filter(customer=customer)
+    if other := running.exclude(currency=currency).values_list("currency", flat=True).first():
+        raise InvalidRequest(
+            "You cannot combine currencies on a single customer. This customer has an active subscription with "
+            f"currency {other}."
+        )
+    return currency
+
+
+def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> Anchor:
+    cadences = [Cadence(price.interval, price.interval_count) for price in prices]  # type: ignore[arg-type]
+    if spec.anchor_config:
+        if spec.billing_cycle_anchor:
+            raise ParametersExclusive(
+                "You may only specify one of these parameters: billing_cycle_anchor, billing_cycle_anchor_config.",
+                param="billing_cycle_anchor_config",
+            )
+        if any(cadence.interval not in ("month", "year") for cadence in cadences):
+            raise InvalidRequest(
+                "billing_cycle_anchor_config is for monthly and yearly prices only.",
+                param="billing_cycle_anchor_config",
+            )
+        return anchor_from_config(at, cadence=cadences[0], **spec.anchor_config)
+    if spec.billing_cycle_anchor is None:
+        return Anchor(at=at)
+    if spec.billing_cycle_anchor < at:
+        raise InvalidRequest("billing_cycle_anchor cannot be in the past.", param="billing_cycle_anchor")
+    latest = min(boundary(Anchor(at=at), cadence, 1) for cadence in cadences)
+    if spec.billing_cycle_anchor > latest:
+        raise InvalidRequest(
+            "billing_cycle_anchor cannot be later than the next natural billing date "
+            f"({int(latest.timestamp())}) of the subscription.",
+            param="billing_cycle_anchor",
+        )
+    return Anchor(at=spec.billing_cycle_anchor)
+
+
+def _open_items(
+    subscription: Subscription, items: Sequence[ItemSpec], prices: Sequence[Price], at: datetime
+) -> None:
+    for spec, price in zip(items, prices, strict=True):
+        quantity = None if price.is_metered else 1 if spec.quantity is None else spec.quantity
+        item = SubscriptionItem.objects.create(
+            subscription=subscription,
+            price=price,
+            quantity=quantity,
+            metadata=dict(spec.metadata),
+            created_at=at,
+        )
+        ends_at = next_boundary(subscription.anchor, item.cadence, at)
+        ItemPeriod.objects.create(item=item, starts_at=at, ends_at=ends_at)
+
+
+def _apply_cancellation(subscription: Subscription, spec: SubscriptionSpec, at: datetime) -> None:
+    from subscriptions.cancel import schedule_cancellation
+
+    if spec.cancel_at_period_end and spec.cancel_at:
+        raise ParametersExclusive(
+            "You may only specify one of these parameters: cancel_at, cancel_at_period_end.", param="cancel_at"
+        )
+    if spec.cancel_at_period_end:
+        schedule_cancellation(subscription, at_period_end=True, at=at)
+    elif spec.cancel_at:
+        schedule_cancellation(subscription, cancel_at=spec.cancel_at, at=at)
