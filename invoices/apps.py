@@ -4,3 +4,13 @@ from django.apps import AppConfig
 class InvoicesConfig(AppConfig):
     name = "invoices"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from core import timeline
+        from invoices import due
+        from invoices.biller import InvoiceBiller
+        from subscriptions.biller import use
+
+        use(InvoiceBiller())
+        timeline.register(due.FINALIZE)
+        timeline.register(due.CLOSE)

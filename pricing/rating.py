@@ -83,7 +83,7 @@ class Terms:
 class Charge:
     """One invoice line: `quantity` of usage at `unit_amount`, or a tier's flat amount with a quantity of 0.
 
-    `tier` counts from 1 and is None where the price has no tiers. `amount` is rounded, in minor units.
+    `tier` counts from 1 and is None where the price has no tiers. `exact` is in minor units, `amount` is it rounded.
     `formula` shows the calculation in minor units, for a person to check.
     """
 
@@ -91,6 +91,7 @@ class Charge:
     tier: int | None
     quantity: Decimal
     unit_amount: Decimal
+    exact: Decimal
     amount: int
     formula: str
 
@@ -175,6 +176,7 @@ def _tier_charges(quantity: Decimal, tier: Tier, number: int) -> Iterator[Charge
             tier=number,
             quantity=_ZERO,
             unit_amount=tier.flat_amount,
+            exact=tier.flat_amount,
             amount=round_minor(tier.flat_amount),
             formula=f"flat {_rounded(tier.flat_amount)}",
         )
@@ -195,6 +197,7 @@ def _unit_charge(
         tier=tier,
         quantity=quantity,
         unit_amount=unit_amount,
+        exact=product,
         amount=round_minor(product),
         formula=f"{words or plain(quantity)} × {plain(unit_amount)} = {_rounded(product)}",
     )

@@ -4,3 +4,12 @@ from django.apps import AppConfig
 class SubscriptionsConfig(AppConfig):
     name = "subscriptions"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from customers.lifecycle import before_delete
+        from customers.test_clocks import limit_advance
+        from subscriptions.cancel import cancel_all
+        from subscriptions.clock import furthest_advance
+
+        before_delete(cancel_all)
+        limit_advance(furthest_advance)

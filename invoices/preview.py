@@ -1,0 +1,86 @@
+"""What the next invoice of a subscription would be if its period ended with the usage so far."""
+
+from datetime import datetime
+
+from core.errors import InvalidRequest, ResourceMissing
+from core.ids import new_id
+from customers.models import Customer
+from invoices.build import Billable, build_lines, total_up
+from invoices.close import cycle_billables, newest_first, next_periods
+from invoices.models import Invoice, InvoiceLine
+from invoices.write import due_date, header, unsaved_lines
+from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.periods import Period
+
+
+class NothingUpcoming(InvalidRequest):
+    """There is no invoice to come."""
+
+    code = "invoice_upcoming_none"
+
+
+def next_subscription(customer: Customer) -> Subscription:
+    """The customer's running subscription whose period ends first. Raises NothingUpcoming."""
+    first = (
+        ItemPeriod.objects.open()
+        .filter(item__subscription__customer=customer)
+        .order_by("ends_at", "item__subscription_id")
+        .select_related("item__subscription")
+        .first()
+    )
+    if first is None:
+        raise NothingUpcoming(f"No upcoming invoices for customer: {customer.pk}")
+    return first.item.subscription
+
+
+def preview_next(subscription: Subscription, *, at: datetime) -> tuple[Invoice, list[InvoiceLine]]:
+    """The upcoming invoice, computed by the same `build_lines` as the real one, and not stored.
+
+    Raises NothingUpcoming for a subscription that has ended or has nothing to bill at its next boundary.
+    """
+    at = subscription.customer.now(at)
+    open_periods = ItemPeriod.objects.open().filter(item__subscription=subscription)
+    boundary = open_periods.earliest_end()
+    if boundary is None:
+        raise NothingUpcoming(f"No upcoming invoices for subscription: {subscription.pk}")
+    ending = newest_first(open_periods.filter(ends_at=boundary))
+    billables = cycle_billables(ending, next_periods(ending, subscription), subscription)
+    if not billables:
+        raise NothingUpcoming(f"No upcoming invoices for subscription: {subscription.pk}")
+    period = Period(min(period.starts_at for period in ending), boundary)
+    return _unsaved(subscription, billables, at, period)
+
+
+def find_subscription(subscription_id: str, customer_id: str | None) -> Subscription:
+    """Raises ResourceMissing; InvalidRequest when it is another customer's."""
+    subscription = (
+        Subscription.objects.select_related("customer__test_clock").filter(pk=subscription_id).first()
+    )
+    if subscription is None:
+        raise ResourceMissing("subscription", subscription_id, param="subscription")
+    if customer_id and subscription.customer_id != customer_id:
+        raise InvalidRequest(
+            f"The subscription {subscription_id} does not belong to the customer {customer_id}.",
+            param="subscription",
+        )
+    return subscription
+
+
+def _unsaved(
+    subscription: Subscription, billables: list[Billable], at: datetime, period: Period
+) -> tuple[Invoice, list[InvoiceLine]]:
+    lines = build_lines(billables)
+    totals = total_up(lines)
+    invoice = Invoice(
+        **header(subscription),
+        id=new_id("upcoming_in"),
+        billing_reason="upcoming",
+        period_start=period.start,
+        period_end=period.end,
+        due_date=due_date(subscription, period.end),
+        subtotal=totals.subtotal,
+        total=totals.total,
+        amount_due=totals.amount_due,
+        created_at=at,
+    )
+    return invoice, unsaved_lines(invoice, lines)
