@@ -1,0 +1,31 @@
+"""Settings of the tests: a database and a home of their own, which `conftest.py` makes and removes.
+
+`TEST_DATABASE_URL` names a server run by somebody else (a role that may create databases); else an embedded
+PostgreSQL is used, one per run, so that several people can test on one machine at the same time.
+"""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+RUN = "COUNTINGHOUSE_TEST_RUN"  # the directory of this run; the parallel workers find it in their environment
+if RUN not in os.environ:
+    os.environ[RUN] = str(
+        Path(tempfile.gettempdir()) / f"countinghouse-test-{os.getpid()}-{secrets.token_hex(4)}"
+    )
+RUN_DIR = Path(os.environ[RUN])
+RUN_DIR.mkdir(mode=0o711, exist_ok=True)  # the user PostgreSQL runs as must be able to pass
+
+os.environ["APP_HOME"] = str(RUN_DIR)
+os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 50
+os.environ["BROKER_URL"] = "memory://"
+os.environ.setdefault("DATABASE_POOL_SIZE", "24")  # tests race with up to 16 threads
+for name in ("DATABASE_URL", "LIVEMODE", "HTTPS_ONLY", "PUBLIC_URL", "DEBUG"):
+    os.environ.pop(name, None)
+if given := os.environ.get("TEST_DATABASE_URL"):
+    os.environ["DATABASE_URL"] = given
+
+from billing_project.settings import *  # noqa: E402, F403
+
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,0 +1,1 @@
+"""Fixtures that need the whole running product."""
