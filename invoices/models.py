@@ -176,7 +176,10 @@ class InvoiceLine(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["invoice", "position"], name="invoice_line_one_per_position"),
             models.UniqueConstraint(
-                fields=["item_period", "kind", "tier"], nulls_distinct=False, name="invoice_line_billed_once"
+                fields=["item_period", "kind", "tier"],
+                condition=Q(item_period__isnull=False),
+                nulls_distinct=False,
+                name="invoice_line_billed_once",
             ),
             models.CheckConstraint(
                 condition=Q(meter=None, usage_quantity=None, usage_events=None, usage_snapshot=None, usage_read_at=None)
