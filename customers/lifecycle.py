@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from core.ids import ALPHABET
 from customers.locks import lock_customer
@@ -44,8 +45,8 @@ def create_customer(*, at: datetime, test_clock: str | None = None, **fields: An
         )
 
 
-def update_customer(customer_id: str, *, changes: dict[str, Any]) -> Customer:
-    """Set the given fields of a customer.
+def update_customer(customer_id: str, *, changes: dict[str, Any], metadata: Given = None) -> Customer:
+    """Set the given fields of a customer and merge `metadata` in.
 
     Raises NotFound, InvalidRequest (prefix taken or malformed). Locks the customer.
     """
@@ -55,10 +56,15 @@ def update_customer(customer_id: str, *, changes: dict[str, Any]) -> Customer:
             raise NotFound("customer", customer_id)
         if "invoice_prefix" in changes:
             _check_prefix(changes["invoice_prefix"], owner=customer.pk)
+        if changes.get("next_invoice_sequence", customer.next_invoice_sequence) < customer.next_invoice_sequence:
+            raise InvalidRequest(
+                f"next_invoice_sequence cannot go back: numbers up to {customer.next_invoice_sequence - 1} are taken.",
+                param="next_invoice_sequence",
+            )
         for name, value in changes.items():
             setattr(customer, name, value)
-        if changes:
-            customer.save(update_fields=list(changes))
+        customer.metadata = merge(customer.metadata, metadata)
+        customer.save(update_fields=[*changes, "metadata"])
         return customer
 
 

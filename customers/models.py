@@ -14,6 +14,13 @@ class TestClockQuerySet(models.QuerySet["TestClock"]):
         """Clocks that are not deleted."""
         return self.filter(deleted_at=None)
 
+    def advancing(self) -> Self:
+        return self.filter(status=TestClock.Status.ADVANCING)
+
+    def expired(self, at: datetime) -> Self:
+        """Clocks that remove themselves now; one that advances first gets where it goes."""
+        return self.filter(deletes_after__lte=at).exclude(status=TestClock.Status.ADVANCING)
+
 
 class TestClock(models.Model):
     """A simulated time; everything of the customers attached to it happens by this time. Test mode only."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
+from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotSupported
 from invoices.close import grace
 from invoices.finalize import InvoiceNotEditable, finalize_draft, lock_invoice
@@ -12,7 +13,7 @@ from invoices.models import Invoice
 
 Status = Invoice.Status
 # On a draft everything, later only what the frozen part of the invoice does not hold.
-CHANGEABLE_AFTER_DRAFT = {"metadata", "auto_advance"}
+CHANGEABLE_AFTER_DRAFT = {"auto_advance"}
 
 
 def pay_invoice(invoice_id: str, *, at: datetime, paid_out_of_band: bool = False) -> Invoice:
@@ -73,8 +74,10 @@ def mark_uncollectible(invoice_id: str, *, at: datetime) -> Invoice:
         return invoice
 
 
-def update_invoice(invoice_id: str, *, changes: dict[str, Any], at: datetime) -> Invoice:
-    """Set fields of a draft; of a finalized invoice only metadata and auto_advance.
+def update_invoice(
+    invoice_id: str, *, changes: dict[str, Any], at: datetime, metadata: Given = None
+) -> Invoice:
+    """Set fields of a draft, of a finalized invoice only auto_advance; merge `metadata` in.
 
     Raises NotFound; InvoiceNotEditable; InvalidRequest for a finalization in the past.
     """
@@ -91,6 +94,7 @@ def update_invoice(invoice_id: str, *, changes: dict[str, Any], at: datetime) ->
             )
         for name, value in changes.items():
             setattr(invoice, name, value)
+        invoice.metadata = merge(invoice.metadata, metadata)
         if invoice.is_draft and invoice.auto_advance and invoice.automatically_finalizes_at is None:
             invoice.automatically_finalizes_at = invoice.customer.now(at) + grace()
         invoice.save()

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ParameterMissing, ParametersExclusive, ResourceMissing
 from core.money import is_currency
 from meters.models import Meter
@@ -71,8 +72,10 @@ def create_product(*, name: str, at: datetime, id: str | None = None, **fields: 
     return product
 
 
-def update_product(product_id: str, *, changes: dict[str, Any], at: datetime) -> Product:
-    """Set the given fields of a product; `default_price` is a price's id or None.
+def update_product(
+    product_id: str, *, changes: dict[str, Any], at: datetime, metadata: Given = None
+) -> Product:
+    """Set the given fields of a product and merge `metadata` in; `default_price` is a price's id or None.
 
     Raises NotFound; ResourceMissing and InvalidRequest for a default price that is not an active one of its own.
     """
@@ -82,8 +85,9 @@ def update_product(product_id: str, *, changes: dict[str, Any], at: datetime) ->
             changes = changes | {"default_price": _default_price(product, default)}
         for name, value in changes.items():
             setattr(product, name, value)
+        product.metadata = merge(product.metadata, metadata)
         product.updated_at = at
-        product.save(update_fields=[*changes, "updated_at"])
+        product.save(update_fields=[*changes, "metadata", "updated_at"])
         return product
 
 
@@ -119,8 +123,10 @@ def create_price(product_id: str, *, spec: PriceSpec, at: datetime) -> Price:
         return price
 
 
-def update_price(price_id: str, *, changes: dict[str, Any], transfer_lookup_key: bool = False) -> Price:
-    """Change what is not part of the terms: active, nickname, metadata, lookup_key, tax_behavior.
+def update_price(
+    price_id: str, *, changes: dict[str, Any], metadata: Given = None, transfer_lookup_key: bool = False
+) -> Price:
+    """Change what is not part of the terms: active, nickname, lookup_key, tax_behavior; merge `metadata` in.
 
     Raises NotFound; InvalidRequest for a lookup key in use, a tax behaviour once fixed, a default price archived.
     """
@@ -139,8 +145,8 @@ def update_price(price_id: str, *, changes: dict[str, Any], transfer_lookup_key:
             )
         for name, value in changes.items():
             setattr(price, name, value)
-        if changes:
-            price.save(update_fields=list(changes))
+        price.metadata = merge(price.metadata, metadata)
+        price.save(update_fields=[*changes, "metadata"])
         return price
 
 

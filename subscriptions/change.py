@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from api.metadata import Given, merge
 from core.errors import InvalidRequest, ParametersExclusive
 from subscriptions.biller import biller
 from subscriptions.cancel import Reason, lock_subscription, schedule_cancellation, set_reason
@@ -27,9 +28,14 @@ class Cancellation:
 
 
 def update_subscription(
-    subscription_id: str, *, changes: Mapping[str, Any], at: datetime, cancellation: Cancellation | None = None
+    subscription_id: str,
+    *,
+    changes: Mapping[str, Any],
+    at: datetime,
+    metadata: Given = None,
+    cancellation: Cancellation | None = None,
 ) -> Subscription:
-    """Set description, metadata, collection_method or days_until_due, and when the subscription is to end.
+    """Set description, collection_method or days_until_due, and when the subscription is to end; merge `metadata`.
 
     Raises NotFound, InvalidRequest. Locks the customer.
     """
@@ -45,6 +51,7 @@ def update_subscription(
             setattr(subscription, name, value)
         if "collection_method" in changes and not _is_sent(subscription):
             subscription.days_until_due = changes.get("days_until_due")
+        subscription.metadata = merge(subscription.metadata, metadata)
         check_collection(subscription.collection_method, subscription.days_until_due)
         set_reason(subscription, cancellation.reason)
         subscription.save()
@@ -58,7 +65,7 @@ def _is_sent(subscription: Subscription) -> bool:
 
 def _check_ended(changes: Mapping[str, Any], cancellation: Cancellation) -> None:
     says_when = cancellation.cancel_at is not UNSET or cancellation.cancel_at_period_end is not UNSET
-    if says_when or not set(changes) <= {"metadata"}:
+    if says_when or changes:
         raise InvalidRequest("A canceled subscription can only update its cancellation_details and metadata.")
 
 

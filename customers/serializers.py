@@ -1,0 +1,145 @@
+"""Customers and test clocks on the wire: what a call may say, and what an object looks like."""
+
+from api import objects, params
+from api.params import ListParams, Params
+from customers.models import Customer, TestClock
+
+
+class AddressParams(Params):
+    city = params.String(unset=True)
+    country = params.String(unset=True)
+    line1 = params.String(unset=True)
+    line2 = params.String(unset=True)
+    postal_code = params.String(unset=True)
+    state = params.String(unset=True)
+
+
+class ShippingParams(Params):
+    address = params.Hash(AddressParams, required=True)
+    name = params.String(required=True)
+    phone = params.String(unset=True)
+
+
+class CustomFieldParams(Params):
+    name = params.String(required=True, max_length=40)
+    value = params.String(required=True, max_length=140)
+
+
+class InvoiceSettingsParams(Params):
+    later = ("default_payment_method", "rendering_options")
+
+    custom_fields = params.Array(CustomFieldParams, unset=True, max_length=4)
+    footer = params.String(unset=True)
+
+
+class CustomerParams(Params):
+    """What creating and updating a customer share."""
+
+    later = (
+        "balance",
+        "business_name",
+        "cash_balance",
+        "default_source",
+        "individual_name",
+        "payment_method",
+        "source",
+        "tax",
+        "tax_id_data",
+        "validate",
+    )
+
+    address = params.Hash(AddressParams, unset=True)
+    description = params.String(unset=True)
+    email = params.String(unset=True, max_length=512)
+    invoice_prefix = params.String(max_length=12)
+    invoice_settings = params.Hash(InvoiceSettingsParams)
+    metadata = params.MetadataParam()
+    name = params.String(unset=True, max_length=256)
+    next_invoice_sequence = params.Integer(minimum=1, maximum=1_000_000_000)
+    phone = params.String(unset=True, max_length=20)
+    preferred_locales = params.Array(params.String(max_length=10), max_length=20, unset=True)
+    shipping = params.Hash(ShippingParams, unset=True)
+    tax_exempt = params.Choice(Customer.TaxExempt, unset=True)
+
+
+class CreateCustomer(CustomerParams):
+    test_clock = params.String()
+
+
+class UpdateCustomer(CustomerParams):
+    pass
+
+
+class ListCustomers(ListParams):
+    created = params.TimeRange()
+    email = params.String(max_length=512)
+    test_clock = params.String()
+
+
+class InvoiceSettingsObject(objects.Object):
+    custom_fields = objects.Json(source="invoice_custom_fields")
+    default_payment_method = objects.Const(None)
+    footer = objects.Text(source="invoice_footer")
+    rendering_options = objects.Const(None)
+
+
+class CustomerObject(objects.Object):
+    id = objects.Text()
+    object = objects.Const("customer")
+    address = objects.Json()
+    balance = objects.Const(0)
+    created = objects.UnixTime(source="created_at")
+    currency = objects.Text()
+    customer_account = objects.Const(None)
+    default_source = objects.Const(None)
+    delinquent = objects.Const(False)
+    description = objects.Text()
+    discount = objects.Const(None)
+    email = objects.Text()
+    invoice_prefix = objects.Text()
+    invoice_settings = InvoiceSettingsObject(source="*")
+    livemode = objects.Livemode()
+    metadata = objects.Metadata()
+    name = objects.Text()
+    next_invoice_sequence = objects.Integer()
+    phone = objects.Text()
+    preferred_locales = objects.Json()
+    shipping = objects.Json()
+    tax_exempt = objects.Text()
+    test_clock = objects.ObjectId(source="test_clock_id")
+
+
+class CreateTestClock(Params):
+    frozen_time = params.UnixTime(required=True)
+    name = params.String(max_length=300)
+
+
+class AdvanceTestClock(Params):
+    frozen_time = params.UnixTime(required=True)
+
+
+class AdvancingObject(objects.Object):
+    target_frozen_time = objects.UnixTime()
+
+
+class StatusDetailsObject(objects.Object):
+    """`advancing` is there only while the clock advances."""
+
+    advancing = AdvancingObject(source="*")
+
+    def to_representation(self, instance: TestClock) -> dict[str, object]:
+        return super().to_representation(instance) if instance.status == TestClock.Status.ADVANCING else {}
+
+
+class TestClockObject(objects.Object):
+    __test__ = False
+
+    id = objects.Text()
+    object = objects.Const("test_helpers.test_clock")
+    created = objects.UnixTime(source="created_at")
+    deletes_after = objects.UnixTime()
+    frozen_time = objects.UnixTime()
+    livemode = objects.Livemode()
+    name = objects.Text()
+    status = objects.Text()
+    status_details = StatusDetailsObject(source="*")

@@ -1,0 +1,109 @@
+"""Customers and test clocks over HTTP."""
+
+from typing import Any
+
+from django.db import transaction
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api import metadata, resources
+from api.views import ResourceView
+from core import clock
+from customers import lifecycle, test_clocks
+from customers.models import Customer, TestClock
+from customers.resources import CUSTOMER, TEST_CLOCK
+from customers.serializers import (
+    AdvanceTestClock,
+    CreateCustomer,
+    CreateTestClock,
+    ListCustomers,
+    UpdateCustomer,
+)
+from customers.tasks import advance_test_clock
+
+
+class CustomerView(ResourceView):
+    resource = CUSTOMER
+    params = {"create": CreateCustomer, "update": UpdateCustomer, "list": ListCustomers}
+
+    def create(self, request: Request) -> Response:
+        given = self.read()
+        fields = _fields(given) | {"metadata": metadata.merge({}, given.get("metadata"))}
+        return self.answer(
+            lifecycle.create_customer(at=clock.now(), test_clock=given.get("test_clock"), **fields)
+        )
+
+    def retrieve(self, request: Request, id: str) -> Response:
+        customer = resources.retrieve(CUSTOMER, id)
+        if customer.deleted_at:
+            self.read()
+            return Response(resources.deleted(CUSTOMER, id))
+        return self.answer(customer)
+
+    def update(self, request: Request, id: str) -> Response:
+        given = self.read()
+        return self.answer(
+            lifecycle.update_customer(id, changes=_fields(given), metadata=given.get("metadata"))
+        )
+
+    def destroy(self, request: Request, id: str) -> Response:
+        self.read()
+        lifecycle.delete_customer(id, at=clock.now())
+        return Response(resources.deleted(CUSTOMER, id))
+
+    def filter(self, queryset: QuerySet[Customer], given: dict[str, Any]) -> QuerySet[Customer]:
+        """Customers on a clock are listed only when asked for by their clock (stripe.md section 12)."""
+        queryset = queryset.filter(deleted_at=None, test_clock=given.get("test_clock"))
+        if "email" in given:
+            queryset = queryset.filter(email=given["email"])
+        return queryset
+
+
+class TestClockView(ResourceView):
+    __test__ = False
+
+    resource = TEST_CLOCK
+    params = {"create": CreateTestClock, "advance": AdvanceTestClock}
+
+    def create(self, request: Request) -> Response:
+        given = self.read()
+        return self.answer(test_clocks.create_test_clock(at=clock.now(), **given))
+
+    def destroy(self, request: Request, id: str) -> Response:
+        self.read()
+        test_clocks.delete_test_clock(id, at=clock.now())
+        return Response(resources.deleted(TEST_CLOCK, id))
+
+    def advance(self, request: Request, id: str) -> Response:
+        given = self.read()
+        advancing = test_clocks.start_advance(id, frozen_time=given["frozen_time"])
+        transaction.on_commit(lambda: ring(advancing), robust=True)
+        return self.answer(advancing)
+
+
+def ring(advancing: TestClock) -> None:
+    """Wake a worker; if the broker does not answer, beat's next look finds the clock."""
+    advance_test_clock.delay(advancing.pk)
+
+
+def _fields(given: dict[str, Any]) -> dict[str, Any]:
+    """Columns from parameters; an unset text is empty, an unset hash null."""
+    fields = {
+        name: given[name]
+        for name in ("address", "shipping", "invoice_prefix", "next_invoice_sequence")
+        if name in given
+    }
+    for name in ("description", "email", "name", "phone"):
+        if name in given:
+            fields[name] = given[name] or ""
+    if "tax_exempt" in given:
+        fields["tax_exempt"] = given["tax_exempt"] or Customer.TaxExempt.NONE
+    if "preferred_locales" in given:
+        fields["preferred_locales"] = given["preferred_locales"] or []
+    settings = given.get("invoice_settings", {})
+    if "footer" in settings:
+        fields["invoice_footer"] = settings["footer"] or ""
+    if "custom_fields" in settings:
+        fields["invoice_custom_fields"] = settings["custom_fields"]
+    return fields

@@ -1,0 +1,28 @@
+"""The objects of this app, as the API knows them."""
+
+from api.resources import Resource, register
+from pricing.models import Price, Product
+from pricing.serializers import PriceObject, ProductObject, tiers_by_price
+
+PRODUCT = register(
+    Resource(
+        name="product",
+        kind="product",
+        path="/v1/products",
+        model=Product,
+        serializer=ProductObject,
+        expandable={"default_price": "price"},
+        visible=lambda rows: rows.live(),
+    )
+)
+PRICE = register(
+    Resource(
+        name="price",
+        kind="price",
+        path="/v1/prices",
+        model=Price,
+        serializer=PriceObject,
+        expandable={"product": "product"},
+        included={"tiers": tiers_by_price},
+    )
+)
