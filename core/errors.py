@@ -5,17 +5,28 @@ class BillingError(Exception):
     """A request that cannot be carried out; nothing has changed.
 
     `message` is written for the caller; `code` is one of Stripe's error codes (or None, where Stripe has
-    none); `param` names the offending parameter in bracket notation, e.g. `items[0][price]`.
+    none); `param` names the offending parameter in bracket notation, e.g. `items[0][price]`. `should_retry`
+    tells the caller's client whether the same request may succeed later; None leaves it to the client.
     """
 
     code: str | None = None
+    should_retry: bool | None = None
 
-    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         if code is not None:
             self.code = code
+        if should_retry is not None:
+            self.should_retry = should_retry
 
 
 class InvalidRequest(BillingError):

@@ -1,0 +1,157 @@
+"""What an object looks like on the wire: the fields from which an `Object` is declared."""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any, ClassVar
+
+import orjson
+from django.conf import settings
+from django.db.models import Manager, QuerySet
+from rest_framework import serializers
+
+from api.lists import envelope
+from api.renderers import plain
+
+NULLABLE_STRING: Mapping[str, Any] = {"type": ["string", "null"]}
+
+
+class Object(serializers.Serializer):  # type: ignore[type-arg]
+    """The shape of a wire object; its fields are all there is, none is left out for being null."""
+
+
+class WireField(serializers.Field):  # type: ignore[type-arg]
+    """A field that is only written, never read from a caller."""
+
+    schema_type: ClassVar[Mapping[str, Any]] = {"type": "string"}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(read_only=True, **kwargs)
+
+    def schema(self) -> dict[str, Any]:
+        """The JSON Schema of the value."""
+        return dict(self.schema_type)
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class Const(WireField):
+    """The same value in every object, as in `"object": "customer"`."""
+
+    def __init__(self, value: str | bool | int | None, **kwargs: Any) -> None:
+        self.value = value
+        super().__init__(source="*", **kwargs)
+
+    def to_representation(self, value: Any) -> Any:
+        return self.value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "null"} if self.value is None else {"const": self.value}
+
+
+class UnixTime(WireField):
+    """An instant as whole seconds since 1970, rounded down."""
+
+    schema_type = {"type": ["integer", "null"], "format": "unix-time"}
+
+    def to_representation(self, value: datetime) -> int:
+        return unix(value)
+
+
+class RFC3339Time(WireField):
+    """An instant as /v2 writes it: UTC with milliseconds."""
+
+    schema_type = {"type": ["string", "null"], "format": "date-time"}
+
+    def to_representation(self, value: datetime) -> str:
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class DecimalString(WireField):
+    """An exact decimal as a plain string; the official client makes a `Decimal` of it."""
+
+    schema_type = {"type": ["string", "null"], "format": "decimal"}
+
+    def to_representation(self, value: Decimal | int) -> str:
+        return plain(Decimal(value))
+
+
+class DecimalNumber(WireField):
+    """An exact decimal as a JSON number, where Stripe has one (`aggregated_value`)."""
+
+    schema_type = {"type": ["number", "null"]}
+
+    def to_representation(self, value: Decimal | int) -> Any:
+        return orjson.Fragment(plain(Decimal(value)))
+
+
+class ObjectId(WireField):
+    """The id of another object; `source="customer_id"` avoids reading that object."""
+
+    schema_type = NULLABLE_STRING
+
+    def to_representation(self, value: Any) -> str:
+        return str(value)
+
+
+class Livemode(Const):
+    """Whether this installation bills for real; the same for all its objects."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, **kwargs)
+
+    def to_representation(self, value: Any) -> bool:
+        return settings.LIVEMODE
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+class Metadata(WireField):
+    schema_type = {"type": "object", "additionalProperties": {"type": "string"}}
+
+    def to_representation(self, value: Mapping[str, str]) -> dict[str, str]:
+        return dict(value)
+
+
+class InlineList(WireField):
+    """A list within an object: its first `limit` elements, and the address where the rest is found.
+
+    `source` is the name of an attribute (a manager, a queryset, a list, or a method giving one of these) or a
+    function of the row; the order is the source's. `url` is a function of the row.
+    """
+
+    def __init__(
+        self,
+        child: type[Object],
+        *,
+        source: str | Callable[[Any], Iterable[Any]],
+        url: Callable[[Any], str],
+        limit: int = 10,
+        **kwargs: Any,
+    ) -> None:
+        self.child_class, self.rows_of, self.url, self.limit = child, source, url, limit
+        super().__init__(source="*", **kwargs)
+
+    def to_representation(self, value: Any) -> dict[str, Any]:
+        found = getattr(value, self.rows_of) if isinstance(self.rows_of, str) else self.rows_of(value)
+        rows = first_rows(found, self.limit + 1)
+        child = self.child_class(context=self.context)
+        data = [child.to_representation(row) for row in rows[: self.limit]]
+        return envelope(data, url=self.url(value), has_more=len(rows) > self.limit)
+
+
+def first_rows(found: Any, count: int) -> list[Any]:
+    """The first `count` rows of a manager, queryset, iterable or function giving one; no more are read."""
+    if isinstance(found, Manager):
+        found = found.all()
+    elif callable(found):
+        found = found()
+    return list(found[:count] if isinstance(found, QuerySet) else islice(found, count))
+
+
+def unix(at: datetime) -> int:
+    """Whole seconds since 1970, rounded down."""
+    return int(at.timestamp() // 1)

@@ -1,0 +1,70 @@
+"""Which bodies the API reads: forms under /v1, JSON under /v2, nothing else."""
+
+from collections.abc import Mapping
+from typing import IO, Any
+
+import orjson
+from rest_framework.parsers import BaseParser
+
+from api.forms import MAX_BYTES, MalformedForm, parse_form
+from core.errors import InvalidRequest
+
+MAX_JSON_BYTES = MAX_BYTES
+MAX_JSON_DEPTH = 10
+
+
+class MalformedJSON(InvalidRequest):
+    """The body is not a JSON object."""
+
+
+class BracketFormParser(BaseParser):
+    """`application/x-www-form-urlencoded` with bracketed names."""
+
+    media_type = "application/x-www-form-urlencoded"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        raw = stream.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise MalformedForm(f"The request is too large: parameters may take at most {MAX_BYTES} bytes.")
+        return parse_form(raw)
+
+
+class JSONObjectParser(BaseParser):
+    """`application/json` whose outermost value is an object and whose numbers are all whole."""
+
+    media_type = "application/json"
+
+    def parse(
+        self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        raw = stream.read(MAX_JSON_BYTES + 1)
+        if len(raw) > MAX_JSON_BYTES:
+            raise MalformedJSON(f"The request is too large: a body may take at most {MAX_JSON_BYTES} bytes.")
+        if not raw.strip():
+            return {}
+        try:
+            tree = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            raise MalformedJSON("Invalid JSON: the request body could not be parsed.") from None
+        if not isinstance(tree, dict):
+            raise MalformedJSON("Invalid JSON: the request body must be an object.")
+        _check(tree, MAX_JSON_DEPTH)
+        return tree
+
+
+def _check(node: Any, depth: int) -> None:
+    """Refuse what no parameter can be: NUL in a text, a float, and nesting beyond `depth`."""
+    if isinstance(node, float):
+        raise MalformedJSON("Invalid number: a number that is not a 64-bit integer must be sent as a string.")
+    if isinstance(node, str):
+        if "\x00" in node:
+            raise MalformedJSON("Invalid character: parameters may not contain NUL.")
+    elif isinstance(node, dict | list):
+        if depth == 0:
+            raise MalformedJSON(f"Invalid JSON: nested too deeply (at most {MAX_JSON_DEPTH} levels).")
+        for name in node if isinstance(node, dict) else ():
+            _check(name, depth)
+        for child in node.values() if isinstance(node, dict) else node:
+            _check(child, depth - 1)

@@ -1,0 +1,106 @@
+"""The registry of what the API serves: for each value of `object` its rows, shape and references."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Model, QuerySet
+
+from api.objects import Object
+from core.errors import NotFound
+
+MAX_ID_LENGTH = 255
+
+
+def _all(queryset: QuerySet[Any]) -> QuerySet[Any]:
+    return queryset
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of object.
+
+    name: the value of `object`. kind: the word in "No such {kind}: 'x'". path: where its list lives.
+    expandable: field that is an id (or list of ids) until expanded -> name of the resource it becomes.
+    nested: field that is already an object, a list of objects or an `InlineList` -> name of their resource.
+    included: field that is absent unless expanded -> function from the objects' ids to each one's value. The
+    names in these three may be dotted, to reach into a plain hash:
+    `parent.subscription_details.subscription`.
+    related: relations that the serializer reads. visible: the rows that callers may see.
+    """
+
+    name: str
+    kind: str
+    path: str
+    model: type[Model]
+    serializer: type[Object]
+    expandable: Mapping[str, str] = field(default_factory=dict)
+    nested: Mapping[str, str] = field(default_factory=dict)
+    included: Mapping[str, Callable[[Sequence[str]], Mapping[str, Any]]] = field(default_factory=dict)
+    related: tuple[str, ...] = ()
+    visible: Callable[[QuerySet[Any]], QuerySet[Any]] = _all
+
+    def rows(self) -> QuerySet[Any]:
+        """The rows callers may see, with what the serializer reads of them."""
+        queryset = self.visible(self.model._default_manager.all())
+        single = [name for name in self.related if _is_single(self.model, name)]
+        many = [name for name in self.related if name not in single]
+        if single:
+            queryset = queryset.select_related(*single)
+        return queryset.prefetch_related(*many) if many else queryset
+
+
+_resources: dict[str, Resource] = {}
+
+
+def register(resource: Resource) -> Resource:
+    """Enter `resource`; called once for each, when its app's `resources.py` or `views.py` is imported."""
+    assert _resources.get(resource.name, resource) == resource, f"{resource.name} is registered twice"
+    _resources[resource.name] = resource
+    return resource
+
+
+def get(name: str) -> Resource:
+    return _resources[name]
+
+
+def registered() -> list[Resource]:
+    """All entries, by name."""
+    return [_resources[name] for name in sorted(_resources)]
+
+
+def retrieve(resource: Resource, id: str) -> Any:
+    """The row `id` that an address names.
+
+    Raises: NotFound.
+    """
+    readable = len(id) <= MAX_ID_LENGTH and "\x00" not in id
+    row = resource.rows().filter(pk=id).first() if readable else None
+    if row is None:
+        raise NotFound(resource.kind, id, param="id")
+    return row
+
+
+def render(resource: Resource, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """The wire objects of `rows`, nothing expanded."""
+    serializer = resource.serializer()
+    return [serializer.to_representation(row) for row in rows]
+
+
+def deleted(resource: Resource, id: str) -> dict[str, Any]:
+    """What is left of an object after its deletion."""
+    return {"id": id, "object": resource.name, "deleted": True}
+
+
+def _is_single(model: type[Model], path: str) -> bool:
+    """Whether each step of `path` leads to at most one row, so that a join can bring it."""
+    for name in path.split("__"):
+        try:
+            step = model._meta.get_field(name)
+        except FieldDoesNotExist:
+            return False
+        if not (step.many_to_one or step.one_to_one) or step.related_model is None:
+            return False
+        model = step.related_model  # type: ignore[assignment]
+    return True

@@ -1,0 +1,46 @@
+"""How addresses are laid out: collection, object, actions on an object. Each app lists its own."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, path, re_path
+
+from api.views import ApiView, unknown_url
+
+COLLECTION = {"get": "list", "post": "create"}
+ITEM = {"get": "retrieve", "post": "update", "delete": "destroy"}
+
+
+def resource_routes(
+    view: type[ApiView],
+    path_: str,
+    *,
+    actions: Mapping[str, str] | None = None,
+    only: tuple[str, ...] | None = None,
+) -> list[URLPattern]:
+    """Routes below /v1 for what `view` defines: the collection, the object, and POST {id}/{action}.
+
+    actions: last part of the address -> method of the view. only: names of the methods to route, if not all.
+    """
+    offers = {
+        name
+        for name in (*COLLECTION.values(), *ITEM.values())
+        if hasattr(view, name) and (not only or name in only)
+    }
+    routes = []
+    for pattern, methods in ((f"v1/{path_}", COLLECTION), (f"v1/{path_}/<str:id>", ITEM)):
+        wanted: dict[str, Any] = {method: name for method, name in methods.items() if name in offers}
+        if wanted:
+            routes.append(path(pattern, view.as_view(wanted)))
+    for last, name in (actions or {}).items():
+        routes.append(path(f"v1/{path_}/<str:id>/{last}", view.as_view({"post": name})))
+    return routes
+
+
+def route(pattern: str, view: type[ApiView], **methods: str) -> URLPattern:
+    """One address and what each method does: `route("v1/invoices/<str:id>/lines", LinesView, get="list")`."""
+    return path(pattern, view.as_view(dict(methods)))
+
+
+# Last of all: what nothing else has answered.
+catch_all_urls: list[URLPattern | URLResolver] = [re_path(r"^v[12](?:/.*)?$", unknown_url)]

@@ -1,0 +1,185 @@
+"""The course of a request: parameters are read, the work runs in one transaction, the answer is rendered."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, ClassVar
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+from rest_framework.viewsets import ViewSetMixin
+
+from api import idempotency, resources
+from api.errors import UnknownURL, plain_answer
+from api.expand import Expansion
+from api.forms import MalformedForm, parse_form
+from api.lists import NEWEST_FIRST, envelope, page
+from api.params import ListParams, Params
+from api.parsers import BracketFormParser, JSONObjectParser
+from api.renderers import IgnoreAccept, JSONRenderer, to_json
+from api.resources import Resource
+from core.errors import BillingError
+
+Handler = Callable[..., HttpResponseBase]
+
+
+class ApiView(ViewSetMixin, APIView):
+    """A view whose actions read `self.read()` and return a `Response`.
+
+    A POST (under /v2 a DELETE too) is one transaction together with its idempotency key; see
+    `api.idempotency`. `idempotent = False` leaves key and transaction to the action.
+    """
+
+    params: ClassVar[Mapping[str, type[Params]]] = {}  # by action; an action that is not here takes none
+    list_actions: ClassVar[frozenset[str]] = frozenset({"list"})  # those that answer with a list
+    answers: ClassVar[Mapping[str, Resource]] = {}  # by action, where it is not the view's own resource
+    resource: ClassVar[Resource | None] = None
+    idempotent: ClassVar[bool] = True
+
+    parser_classes = [BracketFormParser]
+    renderer_classes = [JSONRenderer]
+    content_negotiation_class = IgnoreAccept
+    metadata_class = None
+    http_method_names = ["get", "post", "delete", "head"]
+
+    action: str
+    given: dict[str, Any]
+    expansion: Expansion
+
+    def read(self) -> dict[str, Any]:
+        """The checked parameters of this call: of its query string and its body together."""
+        return self.given
+
+    def answer_resource(self) -> Resource | None:
+        return self.answers.get(self.action, self.resource)
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        method = (request.method or "").lower()
+        if method in self.action_map:
+            setattr(self, method, partial(self._carry_out, getattr(self, method)))
+
+    def _carry_out(self, handler: Handler, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Run `handler`; what this returns leaves after COMMIT."""
+        if request.method in ("GET", "HEAD") or not self.idempotent:
+            self._check_parameters()
+            return handler(request, *args, **kwargs)
+        plain = request._request
+        key = idempotency.key_of(plain)
+        with transaction.atomic():
+            replayed = idempotency.begin(plain, key) if key else None
+            if replayed is not None:
+                return replayed
+            self._check_parameters()
+            answer = self._attempt(partial(handler, request, *args, **kwargs), key)
+            if key:
+                idempotency.store(plain, key, answer)
+        return answer
+
+    def _attempt(self, work: Callable[[], HttpResponseBase], key: str | None) -> HttpResponse:
+        """The answer of `work`, in bytes; under a /v1 key a refusal by the rules is an answer too."""
+        try:
+            with transaction.atomic():
+                return _in_bytes(work())
+        except BillingError as error:
+            answer = self.handle_exception(error)
+            if key is None or idempotency.is_v2(self.request) or answer.status_code in (409, 429):
+                raise
+            return _in_bytes(answer)
+
+    def _check_parameters(self) -> None:
+        serializer = self.params.get(self.action, self._no_parameters())(data=self._sent())
+        serializer.is_valid(raise_exception=True)
+        self.expansion = Expansion(
+            self.answer_resource(), serializer.expand_paths, is_list=self.action in self.list_actions
+        )
+        self.given = dict(serializer.validated_data)
+
+    def _no_parameters(self) -> type[Params]:
+        return ListParams if self.action in self.list_actions else Params
+
+    def _sent(self) -> dict[str, Any]:
+        query = parse_form(self.request.META.get("QUERY_STRING", ""))
+        body = dict(self.request.data)
+        for name in query.keys() & body.keys():
+            raise MalformedForm(f"Received the parameter {name} more than once.", param=name)
+        return query | body
+
+
+class ResourceView(ApiView):
+    """The actions on one resource under /v1; `retrieve` and `list` are here, changes are the subclass's."""
+
+    resource: ClassVar[Resource]
+    order: ClassVar[tuple[str, ...]] = NEWEST_FIRST
+
+    def retrieve(self, request: Request, id: str) -> Response:
+        return self.answer(resources.retrieve(self.resource, id))
+
+    def list(self, request: Request) -> Response:
+        given = self.read()
+        return self.answer_list(self.filter(self.resource.rows(), given), given)
+
+    def filter(self, queryset: QuerySet[Any], given: Mapping[str, Any]) -> QuerySet[Any]:
+        """`queryset` as the list's parameters narrow it; here only by time of creation."""
+        return queryset.filter(
+            **{f"created_at__{bound}": at for bound, at in given.get("created", {}).items()}
+        )
+
+    def answer(self, row: Any, status: int = 200) -> Response:
+        """The object of `row`, expanded as asked."""
+        resource = self.answer_resource()
+        assert resource is not None
+        return self.answer_object(resources.render(resource, [row])[0], status)
+
+    def answer_object(self, shown: dict[str, Any], status: int = 200) -> Response:
+        """An object already rendered, expanded as asked."""
+        self.expansion.apply([shown])
+        return Response(shown, status=status)
+
+    def answer_deleted(self, id: str) -> Response:
+        return Response(resources.deleted(self.resource, id))
+
+    def answer_list(self, queryset: QuerySet[Any], given: Mapping[str, Any]) -> Response:
+        """The page of `queryset` that `given` asks for."""
+        resource = self.answer_resource()
+        assert resource is not None
+        found = page(queryset, given, kind=resource.kind, order=self.order)
+        count = queryset.count() if self.expansion.total_count else None
+        return self.answer_objects(
+            resources.render(resource, found.rows), has_more=found.has_more, count=count
+        )
+
+    def answer_objects(
+        self, shown: Sequence[dict[str, Any]], *, has_more: bool = False, count: int | None = None
+    ) -> Response:
+        """A list of objects already rendered, expanded as asked."""
+        self.expansion.apply(shown)
+        return Response(envelope(shown, url=self.request.path, has_more=has_more, total_count=count))
+
+
+class V2View(ApiView):
+    """Actions under /v2: JSON both ways, no `expand`."""
+
+    parser_classes = [JSONObjectParser]
+
+
+@csrf_exempt
+def unknown_url(request: HttpRequest, **kwargs: str) -> HttpResponse:
+    """Whatever under /v1 or /v2 is no address of ours."""
+    return plain_answer(UnknownURL(request.method or "", request.path))
+
+
+def _in_bytes(answer: HttpResponseBase) -> HttpResponse:
+    """`answer` as the bytes that leave, made while the transaction can still fail."""
+    if not isinstance(answer, Response):
+        assert isinstance(answer, HttpResponse)
+        return answer
+    body = b"" if answer.data is None else to_json(answer.data)
+    return HttpResponse(
+        body, status=answer.status_code, headers=dict(answer.items()), content_type="application/json"
+    )
