@@ -6,6 +6,8 @@ from typing import Any
 from api.echo import echo
 from core.errors import InvalidRequest
 
+Given = Mapping[str, str] | str | None  # what a caller said: a hash to merge, "" to clear, or nothing
+
 MAX_KEYS = 50
 MAX_KEY = 40
 MAX_VALUE = 500
@@ -15,7 +17,7 @@ class InvalidMetadata(InvalidRequest):
     """Metadata with too many keys, or with a key or value that is not allowed."""
 
 
-def merge(old: Mapping[str, str], given: Mapping[str, str] | str | None) -> dict[str, str]:
+def merge(old: Mapping[str, str], given: Given) -> dict[str, str]:
     """`old` with `given` merged in; a blank value removes its key, a blank `given` all, None nothing.
 
     Raises: InvalidMetadata.

@@ -1,5 +1,6 @@
 """What an object looks like on the wire: the fields from which an `Object` is declared."""
 
+from copy import deepcopy
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -49,6 +50,42 @@ class Const(WireField):
 
     def schema(self) -> dict[str, Any]:
         return {"type": "null"} if self.value is None else {"const": self.value}
+
+
+class Text(WireField):
+    """A string; null where the row has none, or an empty one."""
+
+    schema_type = NULLABLE_STRING
+
+    def to_representation(self, value: Any) -> str | None:
+        return str(value) or None
+
+
+class Integer(WireField):
+    schema_type = {"type": ["integer", "null"]}
+
+
+class Boolean(WireField):
+    schema_type = {"type": ["boolean", "null"]}
+
+
+class Json(WireField):
+    """A hash or a list that is kept as it was given."""
+
+    schema_type = {"type": ["object", "array", "null"]}
+
+
+class Fixed(WireField):
+    """The same hash or list in every object: what Stripe has and this installation always answers alike."""
+
+    schema_type = {"type": ["object", "array"]}
+
+    def __init__(self, value: Any, **kwargs: Any) -> None:
+        self.value = value
+        super().__init__(source="*", **kwargs)
+
+    def to_representation(self, value: Any) -> Any:
+        return deepcopy(self.value)
 
 
 class UnixTime(WireField):

@@ -1,5 +1,6 @@
 """Customers and test clocks over HTTP."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
@@ -37,8 +38,7 @@ class CustomerView(ResourceView):
     def retrieve(self, request: Request, id: str) -> Response:
         customer = resources.retrieve(CUSTOMER, id)
         if customer.deleted_at:
-            self.read()
-            return Response(resources.deleted(CUSTOMER, id))
+            return self.answer_deleted(id)
         return self.answer(customer)
 
     def update(self, request: Request, id: str) -> Response:
@@ -48,13 +48,12 @@ class CustomerView(ResourceView):
         )
 
     def destroy(self, request: Request, id: str) -> Response:
-        self.read()
         lifecycle.delete_customer(id, at=clock.now())
-        return Response(resources.deleted(CUSTOMER, id))
+        return self.answer_deleted(id)
 
-    def filter(self, queryset: QuerySet[Customer], given: dict[str, Any]) -> QuerySet[Customer]:
+    def filter(self, queryset: QuerySet[Customer], given: Mapping[str, Any]) -> QuerySet[Customer]:
         """Customers on a clock are listed only when asked for by their clock (stripe.md section 12)."""
-        queryset = queryset.filter(deleted_at=None, test_clock=given.get("test_clock"))
+        queryset = super().filter(queryset, given).filter(deleted_at=None, test_clock=given.get("test_clock"))
         if "email" in given:
             queryset = queryset.filter(email=given["email"])
         return queryset
@@ -71,9 +70,8 @@ class TestClockView(ResourceView):
         return self.answer(test_clocks.create_test_clock(at=clock.now(), **given))
 
     def destroy(self, request: Request, id: str) -> Response:
-        self.read()
         test_clocks.delete_test_clock(id, at=clock.now())
-        return Response(resources.deleted(TEST_CLOCK, id))
+        return self.answer_deleted(id)
 
     def advance(self, request: Request, id: str) -> Response:
         given = self.read()

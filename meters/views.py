@@ -1,5 +1,6 @@
 """Meters, events and summaries over HTTP."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
@@ -7,19 +8,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import resources
+from api.lists import page_of
 from api.views import ResourceView
 from core import clock
 from meters import lifecycle
 from meters.ingest import record_event
 from meters.models import Meter
-from meters.resources import METER
+from meters.resources import METER, METER_EVENT, SUMMARY
 from meters.serializers import (
     CreateMeter,
     CreateMeterEvent,
     ListMeters,
     ListSummaries,
-    MeterEventObject,
-    SummaryObject,
     UpdateMeter,
 )
 from meters.summaries import SummaryRange, find_customer, summarize
@@ -33,6 +33,9 @@ class MeterView(ResourceView):
         "list": ListMeters,
         "event_summaries": ListSummaries,
     }
+
+    list_actions = frozenset({"list", "event_summaries"})
+    answers = {"event_summaries": SUMMARY}
 
     def create(self, request: Request) -> Response:
         given = self.read()
@@ -60,11 +63,9 @@ class MeterView(ResourceView):
         return self.answer(resources.retrieve(METER, id))
 
     def deactivate(self, request: Request, id: str) -> Response:
-        self.read()
         return self.answer(lifecycle.deactivate_meter(id, at=clock.now()))
 
     def reactivate(self, request: Request, id: str) -> Response:
-        self.read()
         return self.answer(lifecycle.reactivate_meter(id, at=clock.now()))
 
     def event_summaries(self, request: Request, id: str) -> Response:
@@ -72,15 +73,17 @@ class MeterView(ResourceView):
         meter = resources.retrieve(METER, id)
         wanted = SummaryRange(given["start_time"], given["end_time"], given.get("value_grouping_window"))
         summaries = summarize(meter, find_customer(given["customer"]), wanted)
-        return self.answer_sequence(summaries, SummaryObject, given)
+        shown = resources.render(SUMMARY, summaries)
+        found = page_of(shown, given, kind=SUMMARY.kind)
+        return self.answer_objects(found.rows, has_more=found.has_more)
 
-    def filter(self, queryset: QuerySet[Meter], given: dict[str, Any]) -> QuerySet[Meter]:
+    def filter(self, queryset: QuerySet[Meter], given: Mapping[str, Any]) -> QuerySet[Meter]:
         return queryset.filter(status=given["status"]) if "status" in given else queryset
 
 
 class MeterEventView(ResourceView):
+    resource = METER_EVENT
     params = {"create": CreateMeterEvent}
-    serializer = MeterEventObject
 
     def create(self, request: Request) -> Response:
         given = self.read()
@@ -91,4 +94,4 @@ class MeterEventView(ResourceView):
             timestamp=given.get("timestamp"),
             at=clock.now(),
         )
-        return Response(MeterEventObject().to_representation(accepted))
+        return self.answer(accepted)

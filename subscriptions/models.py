@@ -1,6 +1,5 @@
 """Subscriptions, their items, and the stored periods of each item."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Self
 
@@ -123,7 +122,20 @@ class SubscriptionItem(models.Model):
     @property
     def cadence(self) -> Cadence:
         assert self.price.interval and self.price.interval_count, "a subscription's price recurs"
-        return Cadence(self.price.interval, self.price.interval_count)  # type: ignore[arg-type]
+        return Cadence(self.price.interval, self.price.interval_count)
+
+    @property
+    def current_period(self) -> "ItemPeriod":
+        """The open period, or the last one of a subscription that has ended."""
+        return max(self.periods.all(), key=lambda period: (period.starts_at, period.pk))
+
+    @property
+    def current_period_start(self) -> datetime:
+        return self.current_period.starts_at
+
+    @property
+    def current_period_end(self) -> datetime:
+        return self.current_period.ends_at
 
 
 class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):
@@ -191,9 +203,3 @@ class ItemPeriod(models.Model):
     @property
     def period(self) -> Period:
         return Period(self.starts_at, self.ends_at)
-
-
-def current_periods(items: Iterable[SubscriptionItem]) -> dict[str, ItemPeriod]:
-    """The latest period of each item, by the item's id: the open one, or the last of an ended subscription."""
-    rows = ItemPeriod.objects.filter(item__in=[item.pk for item in items]).order_by("item_id", "-starts_at", "-ends_at")
-    return {row.item_id: row for row in rows.distinct("item_id")}

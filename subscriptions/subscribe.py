@@ -165,7 +165,7 @@ def _currency(customer: Customer, prices: Sequence[Price], wanted: str | None) -
 
 
 def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> Anchor:
-    cadences = [Cadence(price.interval, price.interval_count) for price in prices]  # type: ignore[arg-type]
+    cadences = [Cadence(price.interval, price.interval_count) for price in prices]
     if spec.anchor_config:
         if spec.billing_cycle_anchor:
             raise ParametersExclusive(

@@ -1,0 +1,247 @@
+"""Subscriptions and their items on the wire."""
+
+from typing import Any
+
+from api import objects, params
+from api.params import ListParams, Params
+from pricing.serializers import PlanObject, PriceObject
+from subscriptions.models import Subscription, SubscriptionItem
+
+STRIPE_STATUSES = (
+    "active",
+    "canceled",
+    "incomplete",
+    "incomplete_expired",
+    "past_due",
+    "paused",
+    "trialing",
+    "unpaid",
+    "all",
+    "ended",
+)
+
+
+class ItemParams(Params):
+    later = ("billing_thresholds", "current_trial", "discounts", "price_data", "tax_rates", "trial")
+
+    metadata = params.MetadataParam()
+    price = params.String(required=True)
+    quantity = params.Integer(minimum=0, maximum=10**12)
+
+
+class AnchorConfigParams(Params):
+    day_of_month = params.Integer(minimum=1, maximum=31, required=True)
+    hour = params.Integer(minimum=0, maximum=23)
+    minute = params.Integer(minimum=0, maximum=59)
+    month = params.Integer(minimum=1, maximum=12)
+    second = params.Integer(minimum=0, maximum=59)
+
+
+class BillingModeParams(Params):
+    later = ("flexible",)
+
+    type = params.Choice(["flexible"], required=True)
+
+
+class CancellationDetailsParams(Params):
+    later = ("feedback_option",)
+
+    comment = params.String(unset=True)
+    feedback = params.Choice(Subscription.Feedback, unset=True)
+
+
+class SubscriptionParams(Params):
+    """What creating and updating a subscription share."""
+
+    later = (
+        "add_invoice_items",
+        "application_fee_percent",
+        "automatic_tax",
+        "billing_schedules",
+        "billing_thresholds",
+        "default_payment_method",
+        "default_source",
+        "default_tax_rates",
+        "discounts",
+        "invoice_settings",
+        "managed_payments",
+        "off_session",
+        "on_behalf_of",
+        "payment_behavior",
+        "payment_settings",
+        "pending_invoice_item_interval",
+        "transfer_data",
+        "trial_end",
+        "trial_from_plan",
+        "trial_settings",
+    )
+
+    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end"))
+    cancel_at_period_end = params.Boolean()
+    collection_method = params.Choice(Subscription.CollectionMethod)
+    days_until_due = params.Integer(minimum=0, maximum=365)
+    description = params.String(unset=True, max_length=500)
+    metadata = params.MetadataParam()
+    proration_behavior = params.Choice(["create_prorations", "none"])
+
+
+class CreateSubscription(SubscriptionParams):
+    later = (*SubscriptionParams.later, "backdate_start_date", "customer_account", "trial_period_days")
+
+    billing_cycle_anchor = params.UnixTime()
+    billing_cycle_anchor_config = params.Hash(AnchorConfigParams)
+    billing_mode = params.Hash(BillingModeParams)
+    currency = params.String(max_length=3)
+    customer = params.String(required=True)
+    items = params.Array(ItemParams, required=True, max_length=100)
+
+
+class UpdateSubscription(SubscriptionParams):
+    later = (
+        *SubscriptionParams.later,
+        "billing_cycle_anchor",
+        "items",
+        "pause_collection",
+        "proration_date",
+    )
+
+    cancellation_details = params.Hash(CancellationDetailsParams)
+
+
+class CancelSubscription(Params):
+    later = ("prorate",)
+
+    cancellation_details = params.Hash(CancellationDetailsParams)
+    invoice_now = params.Boolean()
+
+
+class ListSubscriptions(ListParams):
+    later = ("automatic_tax", "plan")
+
+    collection_method = params.Choice(Subscription.CollectionMethod)
+    created = params.TimeRange()
+    current_period_end = params.TimeRange()
+    current_period_start = params.TimeRange()
+    customer = params.String()
+    price = params.String()
+    status = params.Choice(STRIPE_STATUSES)
+    test_clock = params.String()
+
+
+class ListItems(ListParams):
+    subscription = params.String(required=True)
+
+
+class ItemObject(objects.Object):
+    id = objects.Text()
+    object = objects.Const("subscription_item")
+    billed_until = objects.UnixTime()
+    billing_thresholds = objects.Const(None)
+    created = objects.UnixTime(source="created_at")
+    current_period_end = objects.UnixTime()
+    current_period_start = objects.UnixTime()
+    current_trial = objects.Const(None)
+    discounts = objects.Fixed([])
+    metadata = objects.Metadata()
+    plan = PlanObject(source="price")
+    price = PriceObject()
+    quantity = objects.Integer()
+    subscription = objects.ObjectId(source="subscription_id")
+    tax_rates = objects.Fixed([])
+
+    def to_representation(self, instance: SubscriptionItem) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        if instance.quantity is None:  # a metered item has no quantity at all
+            del shown["quantity"]
+        return shown
+
+
+class AnchorConfigObject(objects.Object):
+    def to_representation(self, instance: Subscription) -> Any:
+        config = instance.billing_cycle_anchor_config
+        if config is None:
+            return None
+        return {name: config.get(name) for name in ("day_of_month", "hour", "minute", "month", "second")}
+
+
+class BillingModeObject(objects.Object):
+    flexible = objects.Fixed({"proration_discounts": "included"})
+    type = objects.Const("flexible")
+    updated_at = objects.Const(None)
+
+
+class CancellationDetailsObject(objects.Object):
+    comment = objects.Text(source="cancellation_comment")
+    feedback = objects.Text(source="cancellation_feedback")
+    feedback_option = objects.Const(None)
+    reason = objects.Text(source="cancellation_reason")
+
+
+class SubscriptionObject(objects.Object):
+    id = objects.Text()
+    object = objects.Const("subscription")
+    application = objects.Const(None)
+    application_fee_percent = objects.Const(None)
+    automatic_tax = objects.Fixed({"disabled_reason": None, "enabled": False, "liability": None})
+    billing_cycle_anchor = objects.UnixTime()
+    billing_cycle_anchor_config = AnchorConfigObject(source="*")
+    billing_mode = BillingModeObject(source="*")
+    billing_schedules = objects.Fixed([])
+    billing_thresholds = objects.Const(None)
+    cancel_at = objects.UnixTime()
+    cancel_at_period_end = objects.Boolean()
+    canceled_at = objects.UnixTime()
+    cancellation_details = CancellationDetailsObject(source="*")
+    collection_method = objects.Text()
+    created = objects.UnixTime(source="created_at")
+    currency = objects.Text()
+    customer = objects.ObjectId(source="customer_id")
+    customer_account = objects.Const(None)
+    days_until_due = objects.Integer()
+    default_payment_method = objects.Const(None)
+    default_source = objects.Const(None)
+    default_tax_rates = objects.Fixed([])
+    description = objects.Text()
+    discounts = objects.Fixed([])
+    ended_at = objects.UnixTime()
+    invoice_settings = objects.Fixed(
+        {
+            "account_tax_ids": None,
+            "custom_fields": None,
+            "description": None,
+            "footer": None,
+            "issuer": {"type": "self"},
+        }
+    )
+    items = objects.InlineList(
+        ItemObject,
+        source=lambda subscription: sorted(subscription.items.all(), key=lambda item: item.pk),
+        url=lambda subscription: f"/v1/subscription_items?subscription={subscription.pk}",
+        limit=20,
+    )
+    latest_invoice = objects.Text()
+    livemode = objects.Livemode()
+    metadata = objects.Metadata()
+    next_pending_invoice_item_invoice = objects.Const(None)
+    on_behalf_of = objects.Const(None)
+    pause_collection = objects.Const(None)
+    payment_settings = objects.Fixed(
+        {
+            "payment_method_options": None,
+            "payment_method_types": None,
+            "save_default_payment_method": "off",
+        }
+    )
+    pending_invoice_item_interval = objects.Const(None)
+    pending_setup_intent = objects.Const(None)
+    pending_update = objects.Const(None)
+    schedule = objects.Const(None)
+    start_date = objects.UnixTime()
+    status = objects.Text()
+    test_clock = objects.ObjectId(source="customer.test_clock_id")
+    transfer_data = objects.Const(None)
+    trial_end = objects.Const(None)
+    trial_settings = objects.Fixed(
+        {"end_behavior": {"billing_cycle_anchor": None, "missing_payment_method": "create_invoice"}}
+    )
+    trial_start = objects.Const(None)
