@@ -152,10 +152,10 @@ def _volume(quantity: Decimal, terms: Terms) -> Iterator[Charge]:
 def _graduated(quantity: Decimal, terms: Terms) -> Iterator[Charge]:
     reached = _ZERO
     for number, tier in enumerate(terms.tiers, start=1):
+        if number > 1 and quantity <= reached:
+            return
         end = quantity if tier.up_to is None else min(quantity, tier.up_to)
         yield from _tier_charges(EXACT.subtract(end, reached), tier, number)
-        if end == quantity:
-            return
         reached = end
 
 
