@@ -83,7 +83,7 @@ class Terms:
 class Charge:
     """One invoice line: `quantity` of usage at `unit_amount`, or a tier's flat amount with a quantity of 0.
 
-    `tier` counts from 1 and is None where the price has no tiers. `exact` is in minor units, `amount` is it rounded.
+    `tier` counts from 1, and is None without tiers. `amount` is `exact` rounded, in minor units.
     `formula` shows the calculation in minor units, for a person to check.
     """
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.money import AmountTooLarge
+from core.money import AmountTooLarge, round_minor
 from pricing.rating import Charge, Scheme, Terms, Tier, rate, sample_costs, total
 from tests.oracle import oracle_lines, oracle_total
 
@@ -168,7 +168,7 @@ def test_a_flat_line_only_where_a_flat_amount_was_set():
 
 def test_a_flat_line_has_no_quantity():
     assert rate(Decimal(7), volume((None, None, "12.5")))[1] == Charge(
-        "flat", 1, Decimal(0), Decimal("12.5"), 13, "flat 12.5 → 13"
+        "flat", 1, Decimal(0), Decimal("12.5"), Decimal("12.5"), 13, "flat 12.5 → 13"
     )
 
 
@@ -373,8 +373,8 @@ def test_lines_follow_from_what_they_show(price, quantity):
     terms = terms_of(price)
     for charge in rate(quantity, terms):
         shown = charge.formula.rsplit(" → ")[-1].rsplit(" = ")[-1].removeprefix("flat ")
-        assert Decimal(shown) == charge.amount
+        assert Decimal(shown) == charge.amount == round_minor(charge.exact)
         if terms.scheme == Scheme.PACKAGE:
             continue
         exact = Fraction(charge.unit_amount) * (1 if charge.kind == "flat" else Fraction(charge.quantity))
-        assert abs(charge.amount - exact) <= Fraction(1, 2)
+        assert Fraction(charge.exact) == exact
