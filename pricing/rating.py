@@ -83,7 +83,7 @@ class Terms:
 class Charge:
     """One invoice line: `quantity` of usage at `unit_amount`, or a tier's flat amount with a quantity of 0.
 
-    `tier` counts from 1 and is None where the price has no tiers. `exact` is in minor units, `amount` is it rounded.
+    `tier` counts from 1, and is None without tiers. `amount` is `exact` rounded, in minor units.
     `formula` shows the calculation in minor units, for a person to check.
     """
 
@@ -152,10 +152,10 @@ def _volume(quantity: Decimal, terms: Terms) -> Iterator[Charge]:
 def _graduated(quantity: Decimal, terms: Terms) -> Iterator[Charge]:
     reached = _ZERO
     for number, tier in enumerate(terms.tiers, start=1):
+        if number > 1 and quantity <= reached:
+            return
         end = quantity if tier.up_to is None else min(quantity, tier.up_to)
         yield from _tier_charges(EXACT.subtract(end, reached), tier, number)
-        if end == quantity:
-            return
         reached = end
 
 

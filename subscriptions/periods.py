@@ -119,7 +119,7 @@ def anchor_from_config(
     second: int | None = None,
     cadence: Cadence,
 ) -> Anchor:
-    """The anchor at the first instant not before `created` that fits; time parts default to its own.
+    """The anchor at the first instant, `created` or later, that fits; the time of day defaults to its own.
 
     With a month and a cadence of less than a year this can be several periods ahead. The first full period
     then starts earlier, at `next_boundary(anchor, cadence, created)`, in line with the anchor.
