@@ -1,10 +1,16 @@
 from django.contrib import admin
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, include, path
 
+from api.urls import catch_all_urls
 from core.views import healthz, readyz
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("admin/", admin.site.urls),
+    *(
+        path("", include(f"{app}.urls"))
+        for app in ("customers", "meters", "pricing", "subscriptions", "invoices")
+    ),
+    *catch_all_urls,
 ]

@@ -16,7 +16,7 @@ class TimedWork:
 
     next_at: the earliest instant at which a row is due, for the rows of one test clock (its id).
     due: ids of rows due at `at`, oldest first, at most `limit`; rows of the given test clock, or of none (None).
-    run: the verb; does the work of one id if it is still due at `at`. Safe to repeat, safe to race.
+    run: the verb; does the work of one id if it is still due at `at`, else returns None. Safe to repeat and to race.
     order: of two works due at the same instant the lower number goes first.
     """
 

@@ -201,6 +201,10 @@ class InvoiceLine(models.Model):
         return self.description
 
     @property
+    def discountable(self) -> bool:
+        return not self.proration
+
+    @property
     def snapshot(self) -> Snapshot | None:
         """Which events the line has counted; None for a line that is not metered."""
         if self.usage_snapshot is None or self.usage_read_at is None:
@@ -213,6 +217,7 @@ class InvoicePreview(models.Model):
 
     id = IdField(prefix="upcoming_in")
     body = models.JSONField()
+    lines = models.JSONField()
     created_at = models.DateTimeField()
 
     class Meta:

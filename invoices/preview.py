@@ -1,16 +1,19 @@
 """What the next invoice of a subscription would be if its period ended with the usage so far."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from core.errors import InvalidRequest, ResourceMissing
+from core.errors import InvalidRequest, NotFound, ResourceMissing
 from core.ids import new_id
 from customers.models import Customer
 from invoices.build import Billable, build_lines, total_up
 from invoices.close import cycle_billables, newest_first, next_periods
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import Invoice, InvoiceLine, InvoicePreview
 from invoices.write import due_date, header, unsaved_lines
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import Period
+
+KEPT = timedelta(hours=72)
 
 
 class NothingUpcoming(InvalidRequest):
@@ -84,3 +87,21 @@ def _unsaved(
         created_at=at,
     )
     return invoice, unsaved_lines(invoice, lines)
+
+
+def is_preview(invoice_id: str) -> bool:
+    return invoice_id.startswith("upcoming_in_")
+
+
+def keep_preview(preview_id: str, *, body: dict[str, Any], lines: list[dict[str, Any]], at: datetime) -> None:
+    """Keep a preview, as it was answered, so that it can be read again for 72 hours."""
+    InvoicePreview.objects.filter(created_at__lt=at - KEPT).delete()
+    InvoicePreview.objects.create(id=preview_id, body=body, lines=lines, created_at=at)
+
+
+def find_preview(preview_id: str, at: datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A kept preview and its lines. Raises NotFound."""
+    kept = InvoicePreview.objects.filter(pk=preview_id, created_at__gte=at - KEPT).first()
+    if kept is None:
+        raise NotFound("invoice", preview_id)
+    return kept.body, kept.lines

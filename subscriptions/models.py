@@ -6,7 +6,7 @@ from typing import Self
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
 from django.db import models
-from django.db.models import F, Func, Min, Q
+from django.db.models import F, Func, Min, OuterRef, Q, Subquery
 
 from core.ids import IdField
 from customers.models import Customer
@@ -100,6 +100,16 @@ class Subscription(models.Model):
         return self.status in self.ENDED
 
 
+class SubscriptionItemQuerySet(models.QuerySet["SubscriptionItem"]):
+    def with_current_period(self) -> Self:
+        """Items with `current_period_start` and `_end`: of the open period, or the last one of an ended subscription."""
+        latest = ItemPeriod.objects.filter(item=OuterRef("pk")).order_by("-starts_at", "-pk")
+        return self.select_related("price").annotate(
+            current_period_start=Subquery(latest.values("starts_at")[:1]),
+            current_period_end=Subquery(latest.values("ends_at")[:1]),
+        )
+
+
 class SubscriptionItem(models.Model):
     """One price on a subscription; licensed items have a quantity, metered ones do not."""
 
@@ -109,6 +119,8 @@ class SubscriptionItem(models.Model):
     quantity = models.PositiveBigIntegerField(null=True, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(editable=False)
+
+    objects = SubscriptionItemQuerySet.as_manager()
 
     class Meta:
         ordering = ("created_at", "id")
@@ -123,19 +135,6 @@ class SubscriptionItem(models.Model):
     def cadence(self) -> Cadence:
         assert self.price.interval and self.price.interval_count, "a subscription's price recurs"
         return Cadence(self.price.interval, self.price.interval_count)
-
-    @property
-    def current_period(self) -> "ItemPeriod":
-        """The open period, or the last one of a subscription that has ended."""
-        return max(self.periods.all(), key=lambda period: (period.starts_at, period.pk))
-
-    @property
-    def current_period_start(self) -> datetime:
-        return self.current_period.starts_at
-
-    @property
-    def current_period_end(self) -> datetime:
-        return self.current_period.ends_at
 
 
 class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):

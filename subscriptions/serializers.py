@@ -135,7 +135,7 @@ class ListItems(ListParams):
 class ItemObject(objects.Object):
     id = objects.Text()
     object = objects.Const("subscription_item")
-    billed_until = objects.UnixTime()
+    billed_until = objects.Const(None)
     billing_thresholds = objects.Const(None)
     created = objects.UnixTime(source="created_at")
     current_period_end = objects.UnixTime()
@@ -215,7 +215,7 @@ class SubscriptionObject(objects.Object):
     )
     items = objects.InlineList(
         ItemObject,
-        source=lambda subscription: sorted(subscription.items.all(), key=lambda item: item.pk),
+        source="items",
         url=lambda subscription: f"/v1/subscription_items?subscription={subscription.pk}",
         limit=20,
     )

@@ -1,0 +1,33 @@
+"""The objects of this app, as the API knows them."""
+
+from api.resources import Resource, register
+from invoices.models import Invoice, InvoiceLine
+from invoices.serializers import InvoiceObject, LineObject
+
+LINE_ITEM = register(
+    Resource(
+        name="line_item",
+        kind="line item",
+        path="/v1/invoices",
+        model=InvoiceLine,
+        serializer=LineObject,
+        expandable={"pricing.price_details.price": "price", "subscription": "subscription"},
+        related=("invoice",),
+    )
+)
+INVOICE = register(
+    Resource(
+        name="invoice",
+        kind="invoice",
+        path="/v1/invoices",
+        model=Invoice,
+        serializer=InvoiceObject,
+        expandable={
+            "customer": "customer",
+            "parent.subscription_details.subscription": "subscription",
+            "test_clock": "test_helpers.test_clock",
+        },
+        nested={"lines": "line_item"},
+        related=("customer", "lines__invoice"),
+    )
+)

@@ -1,0 +1,17 @@
+"""Thin doors for the worker: each asks the timeline for due rows and does them one by one."""
+
+from celery import shared_task
+
+from core import clock
+from core.sweep import sweep
+from invoices.due import CLOSE, FINALIZE
+
+
+@shared_task
+def close_due_periods() -> None:
+    sweep(CLOSE, clock.now())
+
+
+@shared_task
+def finalize_due_invoices() -> None:
+    sweep(FINALIZE, clock.now())

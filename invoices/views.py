@@ -1,0 +1,121 @@
+"""Invoices over HTTP."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api import resources
+from api.lists import page_of
+from api.views import ResourceView
+from core import clock
+from core.errors import ParameterMissing, ResourceMissing
+from customers.models import Customer
+from invoices import settle
+from invoices.finalize import finalize_invoice
+from invoices.models import Invoice, InvoiceLine
+from invoices.preview import (
+    find_preview,
+    find_subscription,
+    is_preview,
+    keep_preview,
+    next_subscription,
+    preview_next,
+)
+from invoices.resources import INVOICE, LINE_ITEM
+from invoices.serializers import FinalizeInvoice, ListInvoices, PayInvoice, PreviewInvoice, UpdateInvoice, show_preview
+from subscriptions.models import Subscription
+
+
+class InvoiceView(ResourceView):
+    resource = INVOICE
+    params = {
+        "update": UpdateInvoice,
+        "list": ListInvoices,
+        "finalize": FinalizeInvoice,
+        "pay": PayInvoice,
+        "create_preview": PreviewInvoice,
+    }
+
+    def retrieve(self, request: Request, id: str) -> Response:
+        if is_preview(id):
+            return self.answer_object(find_preview(id, clock.now())[0])
+        return super().retrieve(request, id)
+
+    def update(self, request: Request, id: str) -> Response:
+        given = self.read()
+        changes = {
+            name: given[name]
+            for name in ("auto_advance", "automatically_finalizes_at", "custom_fields", "due_date")
+            if name in given
+        }
+        changes |= {name: given[name] or "" for name in ("description", "footer") if name in given}
+        invoice = settle.update_invoice(
+            id, changes=changes, metadata=given.get("metadata"), at=clock.now()
+        )
+        return self.answer(invoice)
+
+    def finalize(self, request: Request, id: str) -> Response:
+        wish = self.read().get("auto_advance")
+        return self.answer(finalize_invoice(id, at=clock.now(), auto_advance=wish))
+
+    def pay(self, request: Request, id: str) -> Response:
+        elsewhere = self.read().get("paid_out_of_band", False)
+        return self.answer(settle.pay_invoice(id, at=clock.now(), paid_out_of_band=elsewhere))
+
+    def void(self, request: Request, id: str) -> Response:
+        return self.answer(settle.void_invoice(id, at=clock.now()))
+
+    def mark_uncollectible(self, request: Request, id: str) -> Response:
+        return self.answer(settle.mark_uncollectible(id, at=clock.now()))
+
+    def create_preview(self, request: Request) -> Response:
+        at = clock.now()
+        invoice, lines = preview_next(_subscription(self.read()), at=at)
+        body, all_lines = show_preview(invoice, lines)
+        keep_preview(invoice.pk, body=body, lines=all_lines, at=at)
+        return self.answer_object(body)
+
+    def filter(self, queryset: QuerySet[Invoice], given: Mapping[str, Any]) -> QuerySet[Invoice]:
+        """Of a clock's invoices only those asked for by customer or subscription (as Stripe does)."""
+        queryset = super().filter(queryset, given)
+        if "customer" not in given and "subscription" not in given:
+            queryset = queryset.filter(customer__test_clock=None)
+        for name in ("customer", "subscription", "status", "collection_method"):
+            if name in given:
+                queryset = queryset.filter(**{name: given[name]})
+        for name in ("due_date", "period_start", "period_end"):
+            bounds = given.get(name, {})
+            queryset = queryset.filter(**{f"{name}__{bound}": at for bound, at in bounds.items()})
+        return queryset
+
+
+class LineView(ResourceView):
+    """The lines of one invoice, or of a preview, in the order in which they stand on it."""
+
+    resource = LINE_ITEM
+    order = ("position",)
+    list_actions = frozenset({"lines"})
+
+    def lines(self, request: Request, id: str) -> Response:
+        given = self.read()
+        if is_preview(id):
+            found = page_of(find_preview(id, clock.now())[1], given, kind=LINE_ITEM.kind)
+            return self.answer_objects(found.rows, has_more=found.has_more)
+        invoice = resources.retrieve(INVOICE, id)
+        lines: QuerySet[InvoiceLine] = LINE_ITEM.rows().filter(invoice=invoice)
+        return self.answer_list(lines, given)
+
+
+def _subscription(given: Mapping[str, Any]) -> Subscription:
+    """The subscription to preview: the one named, or the customer's that renews next."""
+    if "subscription" in given:
+        return find_subscription(given["subscription"], given.get("customer"))
+    if "customer" not in given:
+        raise ParameterMissing("customer", "You must provide customer or subscription.")
+    customer = Customer.objects.live().filter(pk=given["customer"]).first()
+    if customer is None:
+        raise ResourceMissing("customer", given["customer"], param="customer")
+    return next_subscription(customer)

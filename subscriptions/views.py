@@ -1,0 +1,155 @@
+"""Subscriptions and their items over HTTP."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import QuerySet
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from api import metadata, resources
+from api.views import ResourceView
+from core import clock
+from core.errors import ResourceMissing
+from subscriptions.cancel import Reason, cancel_subscription
+from subscriptions.change import UNSET, Cancellation, update_subscription
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+from subscriptions.resources import SUBSCRIPTION, SUBSCRIPTION_ITEM
+from subscriptions.serializers import (
+    CancelSubscription,
+    CreateSubscription,
+    ListItems,
+    ListSubscriptions,
+    UpdateSubscription,
+)
+from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
+
+
+class SubscriptionView(ResourceView):
+    resource = SUBSCRIPTION
+    params = {
+        "create": CreateSubscription,
+        "update": UpdateSubscription,
+        "destroy": CancelSubscription,
+        "list": ListSubscriptions,
+    }
+
+    def create(self, request: Request) -> Response:
+        given = self.read()
+        return self._answer_fresh(
+            create_subscription(given["customer"], spec=_spec(given), at=clock.now())
+        )
+
+    def update(self, request: Request, id: str) -> Response:
+        given = self.read()
+        changes = {name: given[name] for name in ("collection_method", "days_until_due") if name in given}
+        if "description" in given:
+            changes["description"] = given["description"] or ""
+        subscription = update_subscription(
+            id,
+            changes=changes,
+            metadata=given.get("metadata"),
+            cancellation=Cancellation(
+                cancel_at=given.get("cancel_at", UNSET),
+                cancel_at_period_end=given.get("cancel_at_period_end", UNSET),
+                prorate=given.get("proration_behavior") != "none",
+                reason=_reason(given),
+            ),
+            at=clock.now(),
+        )
+        return self._answer_fresh(subscription)
+
+    def destroy(self, request: Request, id: str) -> Response:
+        given = self.read()
+        return self._answer_fresh(
+            cancel_subscription(
+                id, at=clock.now(), invoice_now=given.get("invoice_now", False), reason=_reason(given)
+            )
+        )
+
+    def filter(self, queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
+        """Of a clock's subscriptions only those asked for by customer or clock (as Stripe does)."""
+        queryset = super().filter(queryset, given)
+        if "customer" in given:
+            queryset = queryset.filter(customer=given["customer"])
+        elif "test_clock" not in given:
+            queryset = queryset.filter(customer__test_clock=None)
+        if "test_clock" in given:
+            queryset = queryset.filter(customer__test_clock=given["test_clock"])
+        if "collection_method" in given:
+            queryset = queryset.filter(collection_method=given["collection_method"])
+        if "price" in given:
+            queryset = queryset.filter(pk__in=_with_price(given["price"]))
+        return _by_status(_by_period(queryset, given), given.get("status"))
+
+    def _answer_fresh(self, subscription: Subscription) -> Response:
+        return self.answer(resources.retrieve(SUBSCRIPTION, subscription.pk))
+
+
+class SubscriptionItemView(ResourceView):
+    resource = SUBSCRIPTION_ITEM
+    params = {"list": ListItems}
+
+    def filter(
+        self, queryset: QuerySet[SubscriptionItem], given: Mapping[str, Any]
+    ) -> QuerySet[SubscriptionItem]:
+        if not Subscription.objects.filter(pk=given["subscription"]).exists():
+            raise ResourceMissing("subscription", given["subscription"], param="subscription")
+        return super().filter(queryset, given).filter(subscription=given["subscription"])
+
+
+def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
+    return SubscriptionSpec(
+        items=[
+            ItemSpec(
+                price=item["price"],
+                quantity=item.get("quantity"),
+                metadata=metadata.merge({}, item.get("metadata")),
+            )
+            for item in given["items"]
+        ],
+        billing_cycle_anchor=given.get("billing_cycle_anchor"),
+        anchor_config=given.get("billing_cycle_anchor_config"),
+        prorate=given.get("proration_behavior") != "none",
+        collection_method=given.get("collection_method", Subscription.CollectionMethod.CHARGE_AUTOMATICALLY),
+        days_until_due=given.get("days_until_due"),
+        cancel_at=given.get("cancel_at"),
+        cancel_at_period_end=given.get("cancel_at_period_end", False),
+        currency=given.get("currency"),
+        description=given.get("description") or "",
+        metadata=metadata.merge({}, given.get("metadata")),
+    )
+
+
+def _reason(given: Mapping[str, Any]) -> Reason | None:
+    details = given.get("cancellation_details")
+    if details is None:
+        return None
+    return Reason(
+        comment=(details["comment"] or "") if "comment" in details else None,
+        feedback=(details["feedback"] or "") if "feedback" in details else None,
+    )
+
+
+def _with_price(price: str) -> QuerySet[SubscriptionItem, str]:
+    return SubscriptionItem.objects.filter(price=price).values_list("subscription_id", flat=True)
+
+
+def _by_period(queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
+    """Subscriptions with an item whose current period starts or ends within the bounds asked for."""
+    for name, column in (("current_period_start", "starts_at"), ("current_period_end", "ends_at")):
+        if name in given:
+            bounds = {f"{column}__{bound}": at for bound, at in given[name].items()}
+            periods = ItemPeriod.objects.open().filter(**bounds)
+            queryset = queryset.filter(pk__in=periods.values_list("item__subscription_id", flat=True))
+    return queryset
+
+
+def _by_status(queryset: QuerySet[Subscription], status: str | None) -> QuerySet[Subscription]:
+    if status is None:
+        return queryset.exclude(status=Subscription.Status.CANCELED)
+    if status == "all":
+        return queryset
+    if status == "ended":
+        return queryset.filter(status__in=Subscription.ENDED)
+    return queryset.filter(status=status)
