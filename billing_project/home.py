@@ -48,8 +48,8 @@ def database_url() -> str:
     if not url.startswith(("postgresql://", "postgres://")):
         kind = url.partition(":")[0]
         raise ImproperlyConfigured(
-            f"DATABASE_URL names a database of kind {kind!r}. Countinghouse needs PostgreSQL 15 or newer "
-            "(postgresql://user:password@host/name). SQLite is not supported: it has neither exact decimals nor "
+            f"DATABASE_URL names a database of kind {kind!r}; Countinghouse needs PostgreSQL 15 or newer "
+            "(postgresql://user:password@host/name). SQLite is not supported: it has no exact decimals and no "
             "row locks. Without DATABASE_URL an embedded PostgreSQL is used."
         )
     return url
@@ -70,7 +70,7 @@ def secret_key() -> str:
 
 
 def write_secret(path: Path, text: str, *, replace: bool = True) -> None:
-    """A file that only its owner can read; whole or not at all. Unless `replace`, the first of two writers wins."""
+    """A file that only its owner can read, whole or not at all; unless `replace`, the first writer wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     draft.touch(mode=0o600)

@@ -1,4 +1,4 @@
-"""Brings the timetable into django-celery-beat's tables without touching what an operator has changed there."""
+"""Brings the timetable into django-celery-beat's tables; what an operator has changed there stays."""
 
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 

@@ -1,5 +1,6 @@
 """Settings; every one that an operator may want to change is read from the environment (see README)."""
 
+import warnings
 from pathlib import Path
 
 import environ
@@ -99,7 +100,9 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+# Files are served from where they are installed: no `collectstatic`, and STATIC_ROOT may be absent.
 WHITENOISE_USE_FINDERS = True
+warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 
 # --- pages -----------------------------------------------------------------------------------------
 SESSION_COOKIE_HTTPONLY = True

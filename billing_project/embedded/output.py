@@ -10,7 +10,7 @@ LONGEST_LINE = 64 * 1024
 
 
 class Screen:
-    """Writes whole lines, each with the name of who said it; colours only on a terminal, and not with NO_COLOR."""
+    """Writes whole lines, each with the name of who said it; in colour on a terminal without NO_COLOR."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stdout

@@ -88,8 +88,6 @@ def product(address: Address, *, inherit: tuple[int, ...]) -> list[Child]:
 
 def child(name: str, command: list[str], *, inherit: tuple[int, ...]) -> Child:
     own = {SUPERVISED: "1", "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "billing_project.settings"}
-    # Celery warns about root; where a machine has nothing but root, it is meant.
-    own["PYTHONWARNINGS"] = "ignore::celery.exceptions.SecurityWarning"
     return Child(name, command, env=os.environ | own, inherit=inherit, cwd=ROOT)
 
 

@@ -1,4 +1,4 @@
-"""Everything between an answering database and a running product; in one process, since each costs a second."""
+"""Everything between an answering database and a running product; one process, as each costs a second."""
 
 from argparse import ArgumentParser
 from typing import Any
