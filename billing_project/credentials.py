@@ -1,6 +1,5 @@
 """The first admin login and the first API key: made once, kept below the home for their owner's eyes only."""
 
-import io
 import secrets
 from pathlib import Path
 
@@ -45,15 +44,17 @@ def make_admin() -> None:
 
 
 def make_api_key() -> None:
-    """Make a first secret key if this database or this home has none yet."""
-    from django.core.management import call_command
-
+    """Make this database's first secret key; later only forget our note of a key that is no longer good."""
+    from api.keys import create_api_key, find_api_key
     from core import clock
     from core.models import Milestone
 
-    if api_key() and Milestone.objects.filter(name=FIRST_KEY).exists():
+    at, kept = clock.now(), api_key()
+    row = find_api_key(kept) if kept else None
+    if row and row.is_usable(at):
         return
-    answer = io.StringIO()
-    call_command("create_api_key", name="first start", stdout=answer)
-    home.write_secret(_key_file(), answer.getvalue().strip())
-    Milestone.objects.get_or_create(name=FIRST_KEY, defaults={"reached_at": clock.now()})
+    _key_file().unlink(missing_ok=True)
+    if not Milestone.objects.filter(name=FIRST_KEY).exists():
+        _, secret = create_api_key("first start", at)
+        home.write_secret(_key_file(), secret)
+        Milestone.objects.create(name=FIRST_KEY, reached_at=at)

@@ -33,7 +33,9 @@ def customer(at: datetime = JAN, *, on: TestClock | None = None, **fields: Any) 
 
 
 def meter(event_name: str = "tokens", *, formula: str = "sum", at: datetime = JAN, **fields: Any) -> Meter:
-    return create_meter(display_name=event_name.title(), event_name=event_name, formula=formula, at=at, **fields)
+    return create_meter(
+        display_name=event_name.title(), event_name=event_name, formula=formula, at=at, **fields
+    )
 
 
 def price(

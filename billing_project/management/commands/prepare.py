@@ -25,8 +25,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         call_command("sync_schedule", stdout=self.stdout)
         credentials.make_admin()
-        if "create_api_key" in get_commands():
-            credentials.make_api_key()
+        credentials.make_api_key()
         self._first_start(demo=not no_demo and not settings.LIVEMODE)
 
     def _first_start(self, *, demo: bool) -> None:
