@@ -10,8 +10,9 @@ from customers.test_clocks import advance, create_test_clock, start_advance
 from meters.ingest import Accepted, record_event
 from meters.lifecycle import create_meter
 from meters.models import Meter
-from pricing.catalog import PriceSpec, Recurring, TierSpec, create_price, create_product
+from pricing.prices import PriceSpec, Recurring, TierSpec, create_price
 from pricing.models import Price
+from pricing.products import create_product
 from subscriptions.models import Subscription
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
 
@@ -33,9 +34,7 @@ def customer(at: datetime = JAN, *, on: TestClock | None = None, **fields: Any) 
 
 
 def meter(event_name: str = "tokens", *, formula: str = "sum", at: datetime = JAN, **fields: Any) -> Meter:
-    return create_meter(
-        display_name=event_name.title(), event_name=event_name, formula=formula, at=at, **fields
-    )
+    return create_meter(display_name=event_name.title(), event_name=event_name, formula=formula, at=at, **fields)
 
 
 def price(
