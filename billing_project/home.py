@@ -4,11 +4,14 @@
 PostgreSQL and Valkey of `billing_project.embedded` are meant, which live on sockets below `$APP_HOME`.
 """
 
+import contextlib
 import hashlib
 import os
 import secrets
 import tempfile
 from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
 
 APP = "countinghouse"
 MAX_SOCKET_DIR = 80  # a socket's whole path may have 107 bytes
@@ -24,7 +27,7 @@ def app_home() -> Path:
 
 
 def short_dir(directory: Path) -> Path:
-    """`directory`, or a short stand-in below the temporary directory where a socket's path would be too long."""
+    """`directory`, or a short stand-in below the temporary directory where socket paths would be too long."""
     if len(os.fsencode(directory)) < MAX_SOCKET_DIR:
         return directory
     digest = hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]
@@ -41,7 +44,15 @@ def valkey_dir() -> Path:
 
 def database_url() -> str:
     default = f"postgresql://{APP}@/{APP}?host={short_dir(postgres_dir())}&port=5432"
-    return os.environ.get("DATABASE_URL") or default
+    url = os.environ.get("DATABASE_URL") or default
+    if not url.startswith(("postgresql://", "postgres://")):
+        kind = url.partition(":")[0]
+        raise ImproperlyConfigured(
+            f"DATABASE_URL names a database of kind {kind!r}; Countinghouse needs PostgreSQL 15 or newer "
+            "(postgresql://user:password@host/name). SQLite is not supported: it has no exact decimals and no "
+            "row locks. Without DATABASE_URL an embedded PostgreSQL is used."
+        )
+    return url
 
 
 def broker_url() -> str:
@@ -49,19 +60,24 @@ def broker_url() -> str:
 
 
 def secret_key() -> str:
-    """`$SECRET_KEY`, else a random key made once and kept below the home, readable by its owner only."""
+    """`$SECRET_KEY`, else a random key made once and kept below the home."""
     if key := os.environ.get("SECRET_KEY"):
         return key
     path = app_home() / "secret_key"
+    if not path.exists():
+        write_secret(path, secrets.token_urlsafe(64), replace=False)
+    return path.read_text()
+
+
+def write_secret(path: Path, text: str, *, replace: bool = True) -> None:
+    """A file that only its owner can read, whole or not at all; unless `replace`, the first writer wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    if not path.exists():
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(64))
-        try:
-            os.link(draft, path)  # atomic: of two first starts one wins, whole
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    return path.read_text()
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    if replace:
+        draft.replace(path)
+        return
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()

@@ -2,6 +2,9 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from billing_project.embedded.processes import die_with_supervised_parent
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "billing_project.settings")
 
+die_with_supervised_parent()  # the web server loads this in each of its worker processes
 application = get_wsgi_application()

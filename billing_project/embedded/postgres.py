@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from billing_project.embedded.binaries import (
     run_as,
 )
 from billing_project.embedded.processes import StartError, die_with_parent
+from billing_project.embedded.sockets import private_dir
 
 PORT = 5432  # only names the socket: nothing listens on TCP
 ROLE = DATABASE = home.APP
@@ -119,22 +119,14 @@ class Postgres:
         version = run_as(self.owner, self.programs / "postgres", "--version", env=self.env).stdout.split()
         if version and version[-1].split(".")[0] != made_by:
             raise StartError(
-                f"{self.data} was made by PostgreSQL {made_by}, these programs are {version[-1]} and cannot read it. "
+                f"{self.data} was made by PostgreSQL {made_by}; {version[-1]} cannot read it. "
                 "Set PG_BIN_DIR to the programs of the old version, or dump and restore."
             )
 
     def _make_socket_dir(self) -> None:
-        if self.socket_dir == self.data:
-            return
-        self.socket_dir.mkdir(mode=0o700, exist_ok=True)
-        wanted = self.owner.uid if self.owner else os.geteuid()
-        status = self.socket_dir.lstat()
-        # /tmp is everybody's: never use a directory or link that somebody else has put there.
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid not in {wanted, os.geteuid()}:
-            raise StartError(f"{self.socket_dir} belongs to another user; remove it.")
-        if self.owner:
-            os.chown(self.socket_dir, self.owner.uid, self.owner.gid, follow_symlinks=False)
-        self.socket_dir.chmod(0o700)
+        if self.socket_dir != self.data:
+            owner = self.owner or Owner(os.geteuid(), os.getegid())
+            private_dir(self.socket_dir, owner=owner.uid, group=owner.gid)
 
     def _remove_stale_pid_file(self) -> None:
         """A pid file whose number now belongs to some other program stops PostgreSQL from starting."""

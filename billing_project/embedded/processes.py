@@ -24,9 +24,9 @@ class Stopped(BaseException):
 
 
 def die_with_parent(number: int) -> Callable[[], None]:
-    """A function for a new process: the kernel sends it signal `number` when its maker is gone, kill -9 included.
+    """A function for a new process: the kernel sends it signal `number` when its maker ends, by kill -9 too.
 
-    Linux only; elsewhere it does nothing. The "maker" is the thread that forked: start processes from the main one.
+    Linux only; elsewhere it does nothing. The "maker" is the thread that forked: start from the main one.
     """
     libc, parent = ctypes.CDLL(None), os.getpid()
 

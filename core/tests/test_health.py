@@ -45,10 +45,10 @@ class TestReadyz:
 
     def test_names_missing_migrations(self):
         heartbeat()
-        MigrationRecorder.Migration.objects.get(app="core", name="0001_installation").delete()
+        MigrationRecorder.Migration.objects.filter(app="core").delete()
         response = readyz(GET)
         assert response.status_code == 503
-        assert checks(response)["migrations"] == "1 migrations are not applied"
+        assert checks(response)["migrations"].endswith("migrations are not applied")
 
     def test_refuses_a_post(self):
         assert readyz(RequestFactory().post("/")).status_code == 405

@@ -1,0 +1,7 @@
+.PHONY: check serve
+
+check:
+	script/test
+
+serve:
+	script/server

@@ -1,0 +1,29 @@
+"""Everything that runs by itself, and how often. Seeds the schedule, which is then edited in the admin."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A task without arguments, sent every `seconds`."""
+
+    task: str
+    seconds: int
+    description: str
+
+
+TIMETABLE: dict[str, Entry] = {
+    "heartbeat": Entry("core.tasks.heartbeat", 5, "Shows that beat, broker and worker work; see /readyz."),
+    "close due periods": Entry(
+        "invoices.tasks.close_due_periods", 20, "Makes the draft invoice of each period that has ended."
+    ),
+    "finalize due invoices": Entry(
+        "invoices.tasks.finalize_due_invoices", 20, "Finalizes drafts whose time of grace is over."
+    ),
+    "advance test clocks": Entry(
+        "invoices.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
+    ),
+    "forget idempotency keys": Entry(
+        "api.tasks.forget_idempotency_keys", 3600, "Removes stored answers older than a day."
+    ),
+}
