@@ -52,9 +52,7 @@ def key_of(secret: str) -> ApiKey:
     Raises: Unauthenticated.
     """
     if secret.startswith("pk_"):
-        raise Unauthenticated(
-            "This needs a secret API key, not a publishable one.", code="secret_key_required"
-        )
+        raise Unauthenticated("This needs a secret API key, not a publishable one.", code="secret_key_required")
     mode = keys.mode_of(secret)
     if mode is not None and mode is not settings.LIVEMODE and keys.is_well_formed(secret):
         wanted, sent = ("live", "test") if settings.LIVEMODE else ("test", "live")

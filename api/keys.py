@@ -87,8 +87,6 @@ def checksum(body: str) -> str:
 def secret_hashes(secret: str) -> list[str]:
     """The hash of `secret` under the current `SECRET_KEY`, then under each fallback."""
     return [
-        hmac.new(
-            hashlib.sha256(_SALT + force_bytes(key)).digest(), secret.encode(), hashlib.sha256
-        ).hexdigest()
+        hmac.new(hashlib.sha256(_SALT + force_bytes(key)).digest(), secret.encode(), hashlib.sha256).hexdigest()
         for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     ]

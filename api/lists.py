@@ -55,9 +55,7 @@ def page(
     way = [_turned(name) for name in order] if backwards else list(order)
     queryset = queryset.order_by(*way)
     if param in given:
-        queryset = queryset.filter(
-            _beyond(_cursor(queryset.model, given[param], way, kind=kind, param=param))
-        )
+        queryset = queryset.filter(_beyond(_cursor(queryset.model, given[param], way, kind=kind, param=param)))
     rows = list(queryset[: limit + 1])
     has_more, rows = len(rows) > limit, rows[:limit]
     return Page(rows[::-1] if backwards else rows, has_more)

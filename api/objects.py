@@ -1,7 +1,7 @@
 """What an object looks like on the wire: the fields from which an `Object` is declared."""
 
-from copy import deepcopy
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice

@@ -81,9 +81,7 @@ class String(ParamField):
         if not isinstance(data, str):
             raise ValidationError(f"Invalid string: {echo(data)}")
         if len(data) > self.max_length:
-            raise ValidationError(
-                f"Invalid string: {echo(data)}; must be at most {self.max_length} characters"
-            )
+            raise ValidationError(f"Invalid string: {echo(data)}; must be at most {self.max_length} characters")
         if self.required and not data.strip():
             raise ValidationError("The string value may not be blank.", code="parameter_invalid_string_blank")
         return data
@@ -255,12 +253,8 @@ class TimeRange(ParamField):
             at = UnixTime().to_internal_value(data)
             return {"gte": at, "lt": at + second}
         given = Hash(_TimeBounds).to_internal_value(data)
-        from_ = [
-            given[name] + shift for name, shift in (("gte", 0 * second), ("gt", second)) if name in given
-        ]
-        until = [
-            given[name] + shift for name, shift in (("lt", 0 * second), ("lte", second)) if name in given
-        ]
+        from_ = [given[name] + shift for name, shift in (("gte", 0 * second), ("gt", second)) if name in given]
+        until = [given[name] + shift for name, shift in (("lt", 0 * second), ("lte", second)) if name in given]
         return ({"gte": max(from_)} if from_ else {}) | ({"lt": min(until)} if until else {})
 
 
@@ -287,9 +281,7 @@ class MetadataParam(ParamField):
         if not isinstance(given, Mapping):
             raise ValidationError("Invalid hash")
         entries = {key: "" if value is None else value for key, value in given.items()}
-        wrong = {
-            key: problem for key, value in entries.items() if (problem := metadata.check_entry(key, value))
-        }
+        wrong = {key: problem for key, value in entries.items() if (problem := metadata.check_entry(key, value))}
         if wrong:
             raise ValidationError(wrong)
         if len(entries) > metadata.MAX_KEYS:
@@ -300,9 +292,7 @@ class MetadataParam(ParamField):
 class StringMap(ParamField):
     """A flat hash from names to strings, both bounded."""
 
-    def __init__(
-        self, *, max_keys: int = 50, key_length: int = 100, max_length: int = 500, **kwargs: Any
-    ) -> None:
+    def __init__(self, *, max_keys: int = 50, key_length: int = 100, max_length: int = 500, **kwargs: Any) -> None:
         self.max_keys, self.key_length, self.max_length = max_keys, key_length, max_length
         super().__init__(**kwargs)
 
@@ -314,9 +304,7 @@ class StringMap(ParamField):
             raise ValidationError(f"Invalid hash: may have at most {self.max_keys} keys.")
         for key, value in given.items():
             if len(key) > self.key_length:
-                raise ValidationError(
-                    f"Invalid key: {echo(key)}; must be at most {self.key_length} characters"
-                )
+                raise ValidationError(f"Invalid key: {echo(key)}; must be at most {self.key_length} characters")
             if not isinstance(value, str):
                 raise ValidationError({key: f"Invalid string: {echo(value)}"})
             if len(value) > self.max_length:
@@ -375,9 +363,7 @@ class Hash(ParamField):
         given = as_hash(data)
         if not isinstance(given, Mapping):
             raise ValidationError("Invalid hash")
-        validated: dict[str, Any] = self.params(context={**self.context, "inner": True}).run_validation(
-            dict(given)
-        )
+        validated: dict[str, Any] = self.params(context={**self.context, "inner": True}).run_validation(dict(given))
         return validated
 
 
@@ -447,18 +433,12 @@ def _places(number: Decimal) -> int:
 
 
 def _out_of_range(word: str, limit: int | Decimal) -> ValidationError:
-    return ValidationError(
-        f"This value must be {word} than or equal to {limit}.", code="parameter_invalid_integer"
-    )
+    return ValidationError(f"This value must be {word} than or equal to {limit}.", code="parameter_invalid_integer")
 
 
 def _one_of(choices: tuple[str, ...]) -> str:
     if len(choices) < 3:
-        return (
-            f"must be {' or '.join(choices)}"
-            if len(choices) == 1
-            else f"must be one of {' or '.join(choices)}"
-        )
+        return f"must be {' or '.join(choices)}" if len(choices) == 1 else f"must be one of {' or '.join(choices)}"
     return f"must be one of {', '.join(choices[:-1])}, or {choices[-1]}"
 
 

@@ -23,9 +23,7 @@ def resource_routes(
     actions: last part of the address -> method of the view. only: names of the methods to route, if not all.
     """
     offers = {
-        name
-        for name in (*COLLECTION.values(), *ITEM.values())
-        if hasattr(view, name) and (not only or name in only)
+        name for name in (*COLLECTION.values(), *ITEM.values()) if hasattr(view, name) and (not only or name in only)
     }
     routes = []
     for pattern, methods in ((f"v1/{path_}", COLLECTION), (f"v1/{path_}/<str:id>", ITEM)):

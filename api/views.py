@@ -126,9 +126,7 @@ class ResourceView(ApiView):
 
     def filter(self, queryset: QuerySet[Any], given: Mapping[str, Any]) -> QuerySet[Any]:
         """`queryset` as the list's parameters narrow it; here only by time of creation."""
-        return queryset.filter(
-            **{f"created_at__{bound}": at for bound, at in given.get("created", {}).items()}
-        )
+        return queryset.filter(**{f"created_at__{bound}": at for bound, at in given.get("created", {}).items()})
 
     def answer(self, row: Any, status: int = 200) -> Response:
         """The object of `row`, expanded as asked."""
@@ -150,9 +148,7 @@ class ResourceView(ApiView):
         assert resource is not None
         found = page(queryset, given, kind=resource.kind, order=self.order)
         count = queryset.count() if self.expansion.total_count else None
-        return self.answer_objects(
-            resources.render(resource, found.rows), has_more=found.has_more, count=count
-        )
+        return self.answer_objects(resources.render(resource, found.rows), has_more=found.has_more, count=count)
 
     def answer_objects(
         self, shown: Sequence[dict[str, Any]], *, has_more: bool = False, count: int | None = None
@@ -180,6 +176,5 @@ def _in_bytes(answer: HttpResponseBase) -> HttpResponse:
         assert isinstance(answer, HttpResponse)
         return answer
     body = b"" if answer.data is None else to_json(answer.data)
-    return HttpResponse(
-        body, status=answer.status_code, headers=dict(answer.items()), content_type="application/json"
-    )
+    headers = dict(answer.items()) | {"Content-Type": "application/json"}
+    return HttpResponse(body, status=answer.status_code, headers=headers)

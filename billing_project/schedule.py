@@ -25,9 +25,7 @@ def sync_schedule() -> list[str]:
 
 def add(name: str, entry: Entry) -> None:
     interval = {"every": entry.seconds, "period": IntervalSchedule.SECONDS}
-    schedule = IntervalSchedule.objects.filter(**interval).first() or IntervalSchedule.objects.create(
-        **interval
-    )
+    schedule = IntervalSchedule.objects.filter(**interval).first() or IntervalSchedule.objects.create(**interval)
     PeriodicTask.objects.get_or_create(
         name=f"{OURS}{name}",
         defaults={

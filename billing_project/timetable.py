@@ -21,7 +21,10 @@ TIMETABLE: dict[str, Entry] = {
         "invoices.tasks.finalize_due_invoices", 20, "Finalizes drafts whose time of grace is over."
     ),
     "advance test clocks": Entry(
-        "invoices.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
+        "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
+    ),
+    "delete expired test clocks": Entry(
+        "customers.tasks.delete_expired_test_clocks", 3600, "Removes test clocks that are 30 days old."
     ),
     "forget idempotency keys": Entry(
         "api.tasks.forget_idempotency_keys", 3600, "Removes stored answers older than a day."

@@ -8,9 +8,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("admin/", admin.site.urls),
-    *(
-        path("", include(f"{app}.urls"))
-        for app in ("customers", "meters", "pricing", "subscriptions", "invoices")
-    ),
+    *(path("", include(f"{app}.urls")) for app in ("customers", "meters", "pricing", "subscriptions", "invoices")),
     *catch_all_urls,
 ]

@@ -45,6 +45,7 @@ CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
     FOR EACH STATEMENT EXECUTE FUNCTION core_forbid('{reason}');
 """
 
+
 ONLY_CHANGE_FUNCTION = """
 CREATE OR REPLACE FUNCTION core_only_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

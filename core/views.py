@@ -25,6 +25,4 @@ def readyz(request: HttpRequest) -> JsonResponse:
     found = problems(clock.now())
     ready = not any(found.values())
     checks = {name: problem or "ok" for name, problem in found.items()}
-    return JsonResponse(
-        {"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503
-    )
+    return JsonResponse({"status": "ok" if ready else "unavailable", "checks": checks}, status=200 if ready else 503)

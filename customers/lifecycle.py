@@ -93,9 +93,7 @@ def _lock_clock(clock_id: str) -> TestClock:
             f"The test clock {clock_id} is {clock.status}; wait until it is ready.", param="test_clock"
         )
     if clock.customers.live().count() >= CUSTOMERS_PER_CLOCK:
-        raise InvalidRequest(
-            f"A test clock can have at most {CUSTOMERS_PER_CLOCK} customers.", param="test_clock"
-        )
+        raise InvalidRequest(f"A test clock can have at most {CUSTOMERS_PER_CLOCK} customers.", param="test_clock")
     return clock
 
 
@@ -105,9 +103,7 @@ def _new_prefix() -> str:
 
 def _check_prefix(prefix: str, *, owner: str | None = None) -> None:
     if not PREFIX_FORM.match(prefix):
-        raise InvalidRequest(
-            "The invoice prefix must be 1 to 12 uppercase letters or digits.", param="invoice_prefix"
-        )
+        raise InvalidRequest("The invoice prefix must be 1 to 12 uppercase letters or digits.", param="invoice_prefix")
     if Customer.objects.filter(invoice_prefix=prefix).exclude(pk=owner).exists():
         raise InvalidRequest(
             f"The invoice prefix {prefix} is already in use by another customer.", param="invoice_prefix"

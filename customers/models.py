@@ -47,7 +47,8 @@ class TestClock(models.Model):
         ordering = ("-created_at", "-id")
         constraints = (
             models.CheckConstraint(
-                condition=Q(status__in=["ready", "advancing", "internal_failure"]), name="test_clock_status_known"
+                condition=Q(status__in=["ready", "advancing", "internal_failure"]),
+                name="test_clock_status_known",
             ),
             models.CheckConstraint(
                 condition=Q(status="advancing", target_frozen_time__isnull=False)

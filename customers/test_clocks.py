@@ -34,9 +34,7 @@ def create_test_clock(*, frozen_time: datetime, at: datetime, name: str = "") ->
     """
     if settings.LIVEMODE:
         raise InvalidRequest("Test clocks exist in test mode only.")
-    return TestClock.objects.create(
-        name=name, frozen_time=frozen_time, created_at=at, deletes_after=at + DELETES_AFTER
-    )
+    return TestClock.objects.create(name=name, frozen_time=frozen_time, created_at=at, deletes_after=at + DELETES_AFTER)
 
 
 def start_advance(clock_id: str, *, frozen_time: datetime) -> TestClock:
@@ -49,9 +47,7 @@ def start_advance(clock_id: str, *, frozen_time: datetime) -> TestClock:
         if clock.status != TestClock.Status.READY:
             raise InvalidRequest(f"The test clock is {clock.status}; it can be advanced when it is ready.")
         if frozen_time <= clock.frozen_time:
-            raise InvalidRequest(
-                "The new frozen time must be later than the current one.", param="frozen_time"
-            )
+            raise InvalidRequest("The new frozen time must be later than the current one.", param="frozen_time")
         if frozen_time > (furthest := _furthest(clock)):
             raise InvalidRequest(
                 "A test clock can be advanced by at most two intervals of the shortest subscription on it, or two "

@@ -31,9 +31,7 @@ class CustomerView(ResourceView):
     def create(self, request: Request) -> Response:
         given = self.read()
         fields = _fields(given) | {"metadata": metadata.merge({}, given.get("metadata"))}
-        return self.answer(
-            lifecycle.create_customer(at=clock.now(), test_clock=given.get("test_clock"), **fields)
-        )
+        return self.answer(lifecycle.create_customer(at=clock.now(), test_clock=given.get("test_clock"), **fields))
 
     def retrieve(self, request: Request, id: str) -> Response:
         customer = resources.retrieve(CUSTOMER, id)
@@ -43,9 +41,7 @@ class CustomerView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
-        return self.answer(
-            lifecycle.update_customer(id, changes=_fields(given), metadata=given.get("metadata"))
-        )
+        return self.answer(lifecycle.update_customer(id, changes=_fields(given), metadata=given.get("metadata")))
 
     def destroy(self, request: Request, id: str) -> Response:
         lifecycle.delete_customer(id, at=clock.now())

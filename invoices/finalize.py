@@ -93,8 +93,6 @@ def draft_billables(invoice: Invoice, subscription: Subscription) -> list[Billab
         if line.item_period is not None:
             periods.setdefault(line.item_period.pk, line.item_period)
     return [
-        gather.metered(period, subscription)
-        if period.item.price.is_metered
-        else gather.licensed(period, subscription)
+        gather.metered(period, subscription) if period.item.price.is_metered else gather.licensed(period, subscription)
         for period in periods.values()
     ]

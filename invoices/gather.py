@@ -5,10 +5,10 @@ from decimal import Decimal
 from typing import Any
 
 from core.money import plain
+from invoices.build import Billable, UsageRead
 from meters.usage import usage
 from pricing.models import Price
 from pricing.rating import Terms
-from invoices.build import Billable, UsageRead
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 from subscriptions.periods import Period, boundary, period_containing
 
@@ -33,7 +33,10 @@ def licensed(item_period: ItemPeriod, subscription: Subscription) -> Billable:
     item = item_period.item
     assert item.quantity is not None, "a licensed item has a quantity"
     return _billable(
-        item, item_period, quantity=Decimal(item.quantity), whole=_whole(item, item_period.period, subscription)
+        item,
+        item_period,
+        quantity=Decimal(item.quantity),
+        whole=_whole(item, item_period.period, subscription),
     )
 
 

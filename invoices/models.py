@@ -102,7 +102,8 @@ class Invoice(models.Model):
                 name="invoice_one_per_subscription_and_cycle",
             ),
             models.CheckConstraint(
-                condition=Q(status__in=["draft", "open", "paid", "void", "uncollectible"]), name="invoice_status_known"
+                condition=Q(status__in=["draft", "open", "paid", "void", "uncollectible"]),
+                name="invoice_status_known",
             ),
             models.CheckConstraint(
                 condition=Q(status="draft", number=None, finalized_at=None)
@@ -112,7 +113,8 @@ class Invoice(models.Model):
             models.CheckConstraint(condition=Q(total=F("subtotal")), name="invoice_total_adds_up"),
             models.CheckConstraint(condition=Q(amount_due=F("total"), amount_due__gte=0), name="invoice_amount_due"),
             models.CheckConstraint(
-                condition=Q(amount_paid__gte=0, amount_paid__lte=F("amount_due")), name="invoice_paid_within_due"
+                condition=Q(amount_paid__gte=0, amount_paid__lte=F("amount_due")),
+                name="invoice_paid_within_due",
             ),
             models.CheckConstraint(
                 condition=~Q(status="paid") | Q(amount_paid=F("amount_due"), paid_at__isnull=False),
@@ -182,7 +184,13 @@ class InvoiceLine(models.Model):
                 name="invoice_line_billed_once",
             ),
             models.CheckConstraint(
-                condition=Q(meter=None, usage_quantity=None, usage_events=None, usage_snapshot=None, usage_read_at=None)
+                condition=Q(
+                    meter=None,
+                    usage_quantity=None,
+                    usage_events=None,
+                    usage_snapshot=None,
+                    usage_read_at=None,
+                )
                 | Q(
                     meter__isnull=False,
                     usage_quantity__isnull=False,

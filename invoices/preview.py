@@ -56,9 +56,7 @@ def preview_next(subscription: Subscription, *, at: datetime) -> tuple[Invoice, 
 
 def find_subscription(subscription_id: str, customer_id: str | None) -> Subscription:
     """Raises ResourceMissing; InvalidRequest when it is another customer's."""
-    subscription = (
-        Subscription.objects.select_related("customer__test_clock").filter(pk=subscription_id).first()
-    )
+    subscription = Subscription.objects.select_related("customer__test_clock").filter(pk=subscription_id).first()
     if subscription is None:
         raise ResourceMissing("subscription", subscription_id, param="subscription")
     if customer_id and subscription.customer_id != customer_id:

@@ -38,9 +38,7 @@ def pay_invoice(invoice_id: str, *, at: datetime, paid_out_of_band: bool = False
         if invoice.status != Status.PAID:
             invoice.status, invoice.paid_at, invoice.auto_advance = Status.PAID, at, False
             invoice.amount_paid = invoice.amount_paid_off_stripe = invoice.amount_due
-            invoice.save(
-                update_fields=["status", "paid_at", "auto_advance", "amount_paid", "amount_paid_off_stripe"]
-            )
+            invoice.save(update_fields=["status", "paid_at", "auto_advance", "amount_paid", "amount_paid_off_stripe"])
         return invoice
 
 
@@ -74,9 +72,7 @@ def mark_uncollectible(invoice_id: str, *, at: datetime) -> Invoice:
         return invoice
 
 
-def update_invoice(
-    invoice_id: str, *, changes: dict[str, Any], at: datetime, metadata: Given = None
-) -> Invoice:
+def update_invoice(invoice_id: str, *, changes: dict[str, Any], at: datetime, metadata: Given = None) -> Invoice:
     """Set fields of a draft, of a finalized invoice only auto_advance; merge `metadata` in.
 
     Raises NotFound; InvoiceNotEditable; InvalidRequest for a finalization in the past.
@@ -86,7 +82,8 @@ def update_invoice(
         fixed = set() if invoice.is_draft else set(changes) - CHANGEABLE_AFTER_DRAFT
         if fixed:
             raise InvoiceNotEditable(
-                f"Finalized invoices can't be updated in this way: {', '.join(sorted(fixed))}.", param=min(fixed)
+                f"Finalized invoices can't be updated in this way: {', '.join(sorted(fixed))}.",
+                param=min(fixed),
             )
         if (when := changes.get("automatically_finalizes_at")) and when <= invoice.customer.now(at):
             raise InvalidRequest(

@@ -25,7 +25,14 @@ from invoices.preview import (
     preview_next,
 )
 from invoices.resources import INVOICE, LINE_ITEM
-from invoices.serializers import FinalizeInvoice, ListInvoices, PayInvoice, PreviewInvoice, UpdateInvoice, show_preview
+from invoices.serializers import (
+    FinalizeInvoice,
+    ListInvoices,
+    PayInvoice,
+    PreviewInvoice,
+    UpdateInvoice,
+    show_preview,
+)
 from subscriptions.models import Subscription
 
 
@@ -52,9 +59,7 @@ class InvoiceView(ResourceView):
             if name in given
         }
         changes |= {name: given[name] or "" for name in ("description", "footer") if name in given}
-        invoice = settle.update_invoice(
-            id, changes=changes, metadata=given.get("metadata"), at=clock.now()
-        )
+        invoice = settle.update_invoice(id, changes=changes, metadata=given.get("metadata"), at=clock.now())
         return self.answer(invoice)
 
     def finalize(self, request: Request, id: str) -> Response:

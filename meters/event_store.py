@@ -129,7 +129,14 @@ def list_events(span: Span, *, window: str | None, limit: int, offset: int = 0) 
             [*_matching(span)[1], *params, limit, offset],
         )
         return [
-            StoredEvent(row[0], row[1], row[2], row[3], json.loads(row[4]) if isinstance(row[4], str) else row[4], row[5])
+            StoredEvent(
+                row[0],
+                row[1],
+                row[2],
+                row[3],
+                json.loads(row[4]) if isinstance(row[4], str) else row[4],
+                row[5],
+            )
             for row in cursor.fetchall()
         ]
 

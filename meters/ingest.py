@@ -87,14 +87,11 @@ def check_time(happened: datetime, now: datetime) -> None:
     if happened < now - OLDEST:
         smallest = int((now - OLDEST).timestamp())
         raise EventRefused(
-            "The event timestamp cannot be more than 35 days in past. The smallest accepted timestamp is "
-            f"{smallest}.",
+            f"The event timestamp cannot be more than 35 days in past. The smallest accepted timestamp is {smallest}.",
             param="timestamp",
         )
     if happened > now + NEWEST:
-        raise EventRefused(
-            "The event timestamp cannot be more than 5 minutes in the future.", param="timestamp"
-        )
+        raise EventRefused("The event timestamp cannot be more than 5 minutes in the future.", param="timestamp")
 
 
 def value_of(meter: Meter, payload: dict[str, Any]) -> Decimal:
@@ -137,9 +134,7 @@ def _customer(meter: Meter, payload: dict[str, str]) -> Customer:
     param = f"payload[{meter.customer_key}]"
     customer_id = payload.get(meter.customer_key)
     if not customer_id:
-        raise EventRefused(
-            f"The payload has no customer under the key '{meter.customer_key}'.", param=param
-        )
+        raise EventRefused(f"The payload has no customer under the key '{meter.customer_key}'.", param=param)
     customer = Customer.objects.live().select_related("test_clock").filter(pk=customer_id).first()
     if customer is None:
         raise EventRefused(f"No such customer: '{customer_id}'", param=param, code="resource_missing")

@@ -88,6 +88,7 @@ def _save(meter: Meter) -> None:
     except IntegrityError as error:
         if "meter_event_name_of_one_active_meter" in str(error):
             raise InvalidRequest(
-                f"There is already an active meter with the event name {meter.event_name}.", param="event_name"
+                f"There is already an active meter with the event name {meter.event_name}.",
+                param="event_name",
             ) from error
         raise

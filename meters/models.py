@@ -71,7 +71,9 @@ class Meter(models.Model):
         ordering = ("-created_at", "-id")
         constraints = (
             models.UniqueConstraint(
-                fields=["event_name"], condition=Q(status="active"), name="meter_event_name_of_one_active_meter"
+                fields=["event_name"],
+                condition=Q(status="active"),
+                name="meter_event_name_of_one_active_meter",
             ),
             models.CheckConstraint(condition=Q(status__in=["active", "inactive"]), name="meter_status_known"),
             models.CheckConstraint(
@@ -105,17 +107,15 @@ class MeterEvent(models.Model):
         ordering = ("-timestamp", "-received_at", "-ident")
         indexes = (
             models.Index(
-                fields=["customer_ref", "meter_ref", "timestamp"], include=["value"], name="event_by_customer_meter"
+                fields=["customer_ref", "meter_ref", "timestamp"],
+                include=["value"],
+                name="event_by_customer_meter",
             ),
         )
         constraints = (
             # The upper bound is what refuses NaN, which is larger than every number.
-            models.CheckConstraint(
-                condition=Q(value__gt=-(10**20)) & Q(value__lt=10**20), name="event_value_bounded"
-            ),
+            models.CheckConstraint(condition=Q(value__gt=-(10**20)) & Q(value__lt=10**20), name="event_value_bounded"),
         )
 
     def __str__(self) -> str:
         return self.identifier
-
-

@@ -5,9 +5,7 @@ from meters.models import Meter, MeterEvent
 from meters.serializers import MeterEventObject, MeterObject, SummaryObject
 
 METER = register(
-    Resource(
-        name="billing.meter", kind="meter", path="/v1/billing/meters", model=Meter, serializer=MeterObject
-    )
+    Resource(name="billing.meter", kind="meter", path="/v1/billing/meters", model=Meter, serializer=MeterObject)
 )
 # Events are only ever created, and summaries only computed: no address names one.
 METER_EVENT = register(

@@ -50,8 +50,7 @@ def summarize(meter: Meter, customer: Customer, wanted: SummaryRange) -> Sequenc
     width = WIDTH[wanted.window]
     starts = [wanted.start + n * width for n in range((wanted.end - wanted.start) // width)]
     return [
-        _summary(meter, customer, start, start + width, quantities.get(start, Decimal(0)))
-        for start in reversed(starts)
+        _summary(meter, customer, start, start + width, quantities.get(start, Decimal(0))) for start in reversed(starts)
     ]
 
 

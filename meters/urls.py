@@ -2,9 +2,7 @@ from api.urls import resource_routes, route
 from meters.views import MeterEventView, MeterView
 
 urlpatterns = [
-    *resource_routes(
-        MeterView, "billing/meters", actions={"deactivate": "deactivate", "reactivate": "reactivate"}
-    ),
+    *resource_routes(MeterView, "billing/meters", actions={"deactivate": "deactivate", "reactivate": "reactivate"}),
     route("v1/billing/meters/<str:id>/event_summaries", MeterView, get="event_summaries"),
     *resource_routes(MeterEventView, "billing/meter_events", only=("create",)),
 ]

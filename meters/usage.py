@@ -29,15 +29,11 @@ class UsageBucket:
     events: int
 
 
-def usage(
-    meter: Meter, customer: Customer, *, start: datetime, end: datetime, as_of: Snapshot | None = None
-) -> Usage:
+def usage(meter: Meter, customer: Customer, *, start: datetime, end: datetime, as_of: Snapshot | None = None) -> Usage:
     """The usage of [start, end), to the microsecond; includes every event acknowledged before the call, or, with
     `as_of`, exactly those that an earlier call counted."""
     span = _span(meter, customer, start, end, as_of)
-    quantity, events, snapshot = event_store.aggregate(
-        span, formula=meter.formula, window=meter.event_time_window
-    )
+    quantity, events, snapshot = event_store.aggregate(span, formula=meter.formula, window=meter.event_time_window)
     return Usage(quantity, events, snapshot)
 
 
@@ -75,7 +71,5 @@ def events_of(
     return event_store.list_events(span, window=meter.event_time_window, limit=limit, offset=offset)
 
 
-def _span(
-    meter: Meter, customer: Customer, start: datetime, end: datetime, as_of: Snapshot | None
-) -> Span:
+def _span(meter: Meter, customer: Customer, start: datetime, end: datetime, as_of: Snapshot | None) -> Span:
     return Span(customer.ref, meter.ref, start, end, as_of)

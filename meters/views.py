@@ -57,9 +57,7 @@ class MeterView(ResourceView):
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
         if "display_name" in given:
-            return self.answer(
-                lifecycle.rename_meter(id, display_name=given["display_name"], at=clock.now())
-            )
+            return self.answer(lifecycle.rename_meter(id, display_name=given["display_name"], at=clock.now()))
         return self.answer(resources.retrieve(METER, id))
 
     def deactivate(self, request: Request, id: str) -> Response:

@@ -36,7 +36,10 @@ class Product(models.Model):
     active = models.BooleanField(default=True, help_text="Whether it can get new prices.")
     description = models.TextField(max_length=5000, blank=True, default="")
     unit_label = models.CharField(
-        max_length=12, blank=True, default="", help_text="What one unit is called on invoice lines, e.g. token."
+        max_length=12,
+        blank=True,
+        default="",
+        help_text="What one unit is called on invoice lines, e.g. token.",
     )
     statement_descriptor = models.CharField(max_length=22, blank=True, default="")
     tax_code = models.CharField(max_length=100, blank=True, default="")
@@ -123,13 +126,11 @@ class Price(models.Model):
         constraints = (
             models.CheckConstraint(
                 condition=Q(billing_scheme="per_unit", unit_amount_decimal__isnull=False, tiers_mode=None)
-                | Q(billing_scheme="tiered", unit_amount_decimal=None)
-                & Q(tiers_mode__in=["graduated", "volume"]),
+                | Q(billing_scheme="tiered", unit_amount_decimal=None) & Q(tiers_mode__in=["graduated", "volume"]),
                 name="price_amount_or_tiers",
             ),
             models.CheckConstraint(
-                condition=Q(unit_amount_decimal=None)
-                | Q(unit_amount_decimal__gte=0, unit_amount_decimal__lt=10**15),
+                condition=Q(unit_amount_decimal=None) | Q(unit_amount_decimal__gte=0, unit_amount_decimal__lt=10**15),
                 name="price_unit_amount_bounded",
             ),
             models.CheckConstraint(
@@ -186,9 +187,7 @@ class PriceTier(models.Model):
                 condition=Q(up_to=None) | Q(up_to__gt=0, up_to__lt=10**18), name="price_tier_up_to_bounded"
             ),
             models.CheckConstraint(
-                condition=(
-                    Q(unit_amount_decimal=None) | Q(unit_amount_decimal__gte=0, unit_amount_decimal__lt=10**15)
-                )
+                condition=(Q(unit_amount_decimal=None) | Q(unit_amount_decimal__gte=0, unit_amount_decimal__lt=10**15))
                 & (Q(flat_amount_decimal=None) | Q(flat_amount_decimal__gte=0, flat_amount_decimal__lt=10**15)),
                 name="price_tier_amounts_bounded",
             ),
@@ -205,7 +204,9 @@ def terms_of(price: Price, tiers: Sequence[PriceTier]) -> Terms:
             scheme=Scheme(price.tiers_mode),
             tiers=tuple(
                 TierTerms(
-                    up_to=tier.up_to, unit_amount=tier.unit_amount_decimal, flat_amount=tier.flat_amount_decimal
+                    up_to=tier.up_to,
+                    unit_amount=tier.unit_amount_decimal,
+                    flat_amount=tier.flat_amount_decimal,
                 )
                 for tier in tiers
             ),

@@ -91,7 +91,8 @@ def update_price(
             raise InvalidRequest("The tax behavior cannot be changed once it is set.", param="tax_behavior")
         if changes.get("active") is False and Product.objects.filter(default_price=price).exists():
             raise InvalidRequest(
-                "This price cannot be archived because it is the default price of its product.", param="active"
+                "This price cannot be archived because it is the default price of its product.",
+                param="active",
             )
         for name, value in changes.items():
             setattr(price, name, value)
@@ -162,9 +163,7 @@ def _check_tiered(spec: PriceSpec) -> None:
             "You may only specify one of these parameters: unit_amount, tiers.", param="unit_amount"
         )
     if spec.divide_by is not None:
-        raise ParametersExclusive(
-            "transform_quantity cannot be combined with tiers.", param="transform_quantity"
-        )
+        raise ParametersExclusive("transform_quantity cannot be combined with tiers.", param="transform_quantity")
     if not spec.tiers_mode:
         raise ParameterMissing("tiers_mode")
     if not spec.tiers:
@@ -173,9 +172,7 @@ def _check_tiered(spec: PriceSpec) -> None:
     for number, tier in enumerate(spec.tiers):
         last = number == len(spec.tiers) - 1
         if last != (tier.up_to is None):
-            raise InvalidRequest(
-                "The last tier, and only it, must have up_to=inf.", param=f"tiers[{number}][up_to]"
-            )
+            raise InvalidRequest("The last tier, and only it, must have up_to=inf.", param=f"tiers[{number}][up_to]")
         if tier.up_to is not None:
             if tier.up_to <= bound:
                 raise InvalidRequest(
@@ -223,8 +220,6 @@ def _take_lookup_key(lookup_key: str | None, *, transfer: bool) -> None:
     if holder is None:
         return
     if not transfer:
-        raise InvalidRequest(
-            f"A price ({holder.pk}) already uses the lookup key {lookup_key}.", param="lookup_key"
-        )
+        raise InvalidRequest(f"A price ({holder.pk}) already uses the lookup key {lookup_key}.", param="lookup_key")
     holder.lookup_key = None
     holder.save(update_fields=["lookup_key"])

@@ -28,9 +28,7 @@ def create_product(*, name: str, at: datetime, id: str | None = None, **fields: 
     return product
 
 
-def update_product(
-    product_id: str, *, changes: dict[str, Any], at: datetime, metadata: Given = None
-) -> Product:
+def update_product(product_id: str, *, changes: dict[str, Any], at: datetime, metadata: Given = None) -> Product:
     """Set the given fields of a product and merge `metadata` in; `default_price` is a price's id or None.
 
     Raises NotFound; ResourceMissing and InvalidRequest for a default price that is not an active one of its own.

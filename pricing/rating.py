@@ -111,9 +111,7 @@ def total(charges: Iterable[Charge]) -> int:
     return check_amount(sum(charge.amount for charge in charges))
 
 
-def sample_costs(
-    terms: Terms, quantities: Iterable[Decimal]
-) -> list[tuple[Decimal, int, tuple[Charge, ...]]]:
+def sample_costs(terms: Terms, quantities: Iterable[Decimal]) -> list[tuple[Decimal, int, tuple[Charge, ...]]]:
     """What each of some quantities would cost: (quantity, total, charges)."""
     rated = [(quantity, rate(quantity, terms)) for quantity in quantities]
     return [(quantity, total(charges), charges) for quantity, charges in rated]
@@ -142,9 +140,7 @@ def _package(quantity: Decimal, terms: Terms) -> Iterator[Charge]:
 
 def _volume(quantity: Decimal, terms: Terms) -> Iterator[Charge]:
     number = next(
-        number
-        for number, tier in enumerate(terms.tiers, start=1)
-        if tier.up_to is None or quantity <= tier.up_to
+        number for number, tier in enumerate(terms.tiers, start=1) if tier.up_to is None or quantity <= tier.up_to
     )
     yield from _tier_charges(quantity, terms.tiers[number - 1], number)
 

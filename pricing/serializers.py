@@ -242,7 +242,7 @@ class TierObject(objects.Object):
 
 def tiers_by_price(prices: list[str]) -> dict[str, Any]:
     """The tiers of the given prices, for `expand[]=tiers`; null for a price without."""
-    found: dict[str, Any] = {price: None for price in prices}
+    found: dict[str, Any] = dict.fromkeys(prices)
     shape = TierObject()
     for tier in PriceTier.objects.filter(price__in=prices).order_by("price", "position"):
         found[tier.price_id] = [*(found[tier.price_id] or []), shape.to_representation(tier)]

@@ -53,9 +53,7 @@ class ProductView(ResourceView):
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
         changes = _product_fields(given)
-        return self.answer(
-            products.update_product(id, changes=changes, metadata=given.get("metadata"), at=clock.now())
-        )
+        return self.answer(products.update_product(id, changes=changes, metadata=given.get("metadata"), at=clock.now()))
 
     def destroy(self, request: Request, id: str) -> Response:
         products.delete_product(id, at=clock.now())
@@ -164,9 +162,7 @@ def _amount(given: Mapping[str, Any], name: str, within: str) -> Decimal | None:
     exact = f"{name}_decimal"
     if name in given and exact in given:
         param = f"{within}[{exact}]" if within else exact
-        raise ParametersExclusive(
-            f"You may only specify one of these parameters: {name}, {exact}.", param=param
-        )
+        raise ParametersExclusive(f"You may only specify one of these parameters: {name}, {exact}.", param=param)
     if exact in given:
         return Decimal(given[exact])
     return Decimal(given[name]) if name in given else None

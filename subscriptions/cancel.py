@@ -109,9 +109,7 @@ def schedule_cancellation(
     subscription.cancel_at_period_end = at_period_end
     subscription.canceled_at = at if when else None
     subscription.cancellation_reason = REQUESTED if when else ""
-    subscription.save(
-        update_fields=["cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_reason"]
-    )
+    subscription.save(update_fields=["cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_reason"])
 
 
 def cancel_all(customer: Customer, at: datetime) -> None:

@@ -72,7 +72,8 @@ def _check_ended(changes: Mapping[str, Any], cancellation: Cancellation) -> None
 def _schedule(subscription: Subscription, wanted: Cancellation, at: datetime) -> None:
     if wanted.cancel_at is not UNSET and wanted.cancel_at and wanted.cancel_at_period_end is True:
         raise ParametersExclusive(
-            "You may only specify one of these parameters: cancel_at, cancel_at_period_end.", param="cancel_at"
+            "You may only specify one of these parameters: cancel_at, cancel_at_period_end.",
+            param="cancel_at",
         )
     if wanted.cancel_at_period_end is True:
         schedule_cancellation(subscription, at=at, at_period_end=True, prorate=wanted.prorate)

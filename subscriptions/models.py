@@ -55,7 +55,9 @@ class Subscription(models.Model):
     )
     billing_cycle_anchor = models.DateTimeField(help_text="Every period begins a whole number of intervals from here.")
     anchor_day = models.PositiveSmallIntegerField(
-        null=True, editable=False, help_text="The wanted day of month, where the anchor's own month was too short."
+        null=True,
+        editable=False,
+        help_text="The wanted day of month, where the anchor's own month was too short.",
     )
     billing_cycle_anchor_config = models.JSONField(null=True, blank=True, editable=False)
     start_date = models.DateTimeField(editable=False)
@@ -185,9 +187,7 @@ class ItemPeriod(models.Model):
                     (_PeriodRange("starts_at", "ends_at", RangeBoundary()), RangeOperators.OVERLAPS),
                 ],
             ),
-            models.UniqueConstraint(
-                fields=["item"], condition=Q(closed_at=None), name="item_period_one_open_per_item"
-            ),
+            models.UniqueConstraint(fields=["item"], condition=Q(closed_at=None), name="item_period_one_open_per_item"),
             models.CheckConstraint(condition=Q(ends_at__gte=F("starts_at")), name="item_period_forward"),
             models.CheckConstraint(
                 condition=Q(closed_at=None, outcome=None)

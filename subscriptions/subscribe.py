@@ -85,9 +85,7 @@ def check_collection(collection_method: str, days_until_due: int | None) -> None
     """Raises ParameterMissing or InvalidRequest when the two do not fit together."""
     sent = collection_method == Subscription.CollectionMethod.SEND_INVOICE
     if sent and days_until_due is None:
-        raise ParameterMissing(
-            "days_until_due", "days_until_due is required when collection_method is send_invoice."
-        )
+        raise ParameterMissing("days_until_due", "days_until_due is required when collection_method is send_invoice.")
     if not sent and days_until_due is not None:
         raise InvalidRequest(
             "days_until_due can only be set when collection_method is send_invoice.", param="days_until_due"
@@ -148,8 +146,7 @@ def _currency(customer: Customer, prices: Sequence[Price], wanted: str | None) -
     currencies = {price.currency for price in prices}
     if len(currencies) > 1:
         raise InvalidRequest(
-            "All prices of a subscription must have the same currency; these have "
-            f"{' and '.join(sorted(currencies))}.",
+            f"All prices of a subscription must have the same currency; these have {' and '.join(sorted(currencies))}.",
             param="items",
         )
     currency = currencies.pop()
@@ -192,9 +189,7 @@ def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> An
     return Anchor(at=spec.billing_cycle_anchor)
 
 
-def _open_items(
-    subscription: Subscription, items: Sequence[ItemSpec], prices: Sequence[Price], at: datetime
-) -> None:
+def _open_items(subscription: Subscription, items: Sequence[ItemSpec], prices: Sequence[Price], at: datetime) -> None:
     for spec, price in zip(items, prices, strict=True):
         quantity = None if price.is_metered else 1 if spec.quantity is None else spec.quantity
         item = SubscriptionItem.objects.create(
@@ -213,7 +208,8 @@ def _apply_cancellation(subscription: Subscription, spec: SubscriptionSpec, at: 
 
     if spec.cancel_at_period_end and spec.cancel_at:
         raise ParametersExclusive(
-            "You may only specify one of these parameters: cancel_at, cancel_at_period_end.", param="cancel_at"
+            "You may only specify one of these parameters: cancel_at, cancel_at_period_end.",
+            param="cancel_at",
         )
     if spec.cancel_at_period_end:
         schedule_cancellation(subscription, at_period_end=True, at=at)

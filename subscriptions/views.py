@@ -36,9 +36,7 @@ class SubscriptionView(ResourceView):
 
     def create(self, request: Request) -> Response:
         given = self.read()
-        return self._answer_fresh(
-            create_subscription(given["customer"], spec=_spec(given), at=clock.now())
-        )
+        return self._answer_fresh(create_subscription(given["customer"], spec=_spec(given), at=clock.now()))
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
@@ -62,9 +60,7 @@ class SubscriptionView(ResourceView):
     def destroy(self, request: Request, id: str) -> Response:
         given = self.read()
         return self._answer_fresh(
-            cancel_subscription(
-                id, at=clock.now(), invoice_now=given.get("invoice_now", False), reason=_reason(given)
-            )
+            cancel_subscription(id, at=clock.now(), invoice_now=given.get("invoice_now", False), reason=_reason(given))
         )
 
     def filter(self, queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
@@ -90,9 +86,7 @@ class SubscriptionItemView(ResourceView):
     resource = SUBSCRIPTION_ITEM
     params = {"list": ListItems}
 
-    def filter(
-        self, queryset: QuerySet[SubscriptionItem], given: Mapping[str, Any]
-    ) -> QuerySet[SubscriptionItem]:
+    def filter(self, queryset: QuerySet[SubscriptionItem], given: Mapping[str, Any]) -> QuerySet[SubscriptionItem]:
         if not Subscription.objects.filter(pk=given["subscription"]).exists():
             raise ResourceMissing("subscription", given["subscription"], param="subscription")
         return super().filter(queryset, given).filter(subscription=given["subscription"])

@@ -10,8 +10,8 @@ from customers.test_clocks import advance, create_test_clock, start_advance
 from meters.ingest import Accepted, record_event
 from meters.lifecycle import create_meter
 from meters.models import Meter
-from pricing.prices import PriceSpec, Recurring, TierSpec, create_price
 from pricing.models import Price
+from pricing.prices import PriceSpec, Recurring, TierSpec, create_price
 from pricing.products import create_product
 from subscriptions.models import Subscription
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription

@@ -11,9 +11,7 @@ from pathlib import Path
 
 RUN = "COUNTINGHOUSE_TEST_RUN"  # the directory of this run; the parallel workers find it in their environment
 if RUN not in os.environ:
-    os.environ[RUN] = str(
-        Path(tempfile.gettempdir()) / f"countinghouse-test-{os.getpid()}-{secrets.token_hex(4)}"
-    )
+    os.environ[RUN] = str(Path(tempfile.gettempdir()) / f"countinghouse-test-{os.getpid()}-{secrets.token_hex(4)}")
 RUN_DIR = Path(os.environ[RUN])
 RUN_DIR.mkdir(mode=0o711, exist_ok=True)  # the user PostgreSQL runs as must be able to pass
 

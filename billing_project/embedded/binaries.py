@@ -63,9 +63,7 @@ class Owner:
             except KeyError:
                 continue
             return Owner(entry.pw_uid, entry.pw_gid)
-        raise StartError(
-            "PostgreSQL does not run as root, and this system has neither a user postgres nor nobody."
-        )
+        raise StartError("PostgreSQL does not run as root, and this system has neither a user postgres nor nobody.")
 
 
 def popen_user(owner: Owner | None) -> dict[str, Any]:

@@ -24,9 +24,7 @@ def home_lock(home: Path) -> Iterator[int]:
         home.mkdir(parents=True, exist_ok=True)
         file = open(home / "lock", "a+")  # noqa: SIM115
     except OSError as error:
-        raise StartError(
-            f"{home} cannot be used ({error.strerror}); set APP_HOME to a directory of yours."
-        ) from error
+        raise StartError(f"{home} cannot be used ({error.strerror}); set APP_HOME to a directory of yours.") from error
     with file:
         _acquire(file, home)
         file.truncate(0)
@@ -43,9 +41,7 @@ def _acquire(file: IO[str], home: Path) -> None:
         except BlockingIOError:
             holder = _holder(file)
             if holder and _alive(holder):
-                raise StartError(
-                    f"{home} is in use by a Countinghouse that runs as process {holder}."
-                ) from None
+                raise StartError(f"{home} is in use by a Countinghouse that runs as process {holder}.") from None
             if time.monotonic() > deadline:
                 raise StartError(
                     f"{home} is still in use by processes of an earlier run: {_who_has_open(home / 'lock')}. "

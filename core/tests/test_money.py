@@ -26,9 +26,7 @@ from core.money import (
 
 NBSP = "\N{NO-BREAK SPACE}"
 QUICK = settings(deadline=None)
-exact_decimals = st.decimals(
-    min_value=-(10**14), max_value=10**14, allow_nan=False, allow_infinity=False, places=12
-)
+exact_decimals = st.decimals(min_value=-(10**14), max_value=10**14, allow_nan=False, allow_infinity=False, places=12)
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,11 @@ def test_a_licensed_item_bills_in_advance() -> None:
     first = Invoice.objects.get()
     assert (first.status, first.billing_reason, first.total) == ("open", "subscription_create", 2000)
     line = first.lines.get()
-    assert (line.period_start, line.period_end, line.description) == (JAN, FEB, "1 × Seat (at $20.00 / month)")
+    assert (line.period_start, line.period_end, line.description) == (
+        JAN,
+        FEB,
+        "1 × Seat (at $20.00 / month)",
+    )
     assert subscription.latest_invoice == first.pk
 
     second = close_period(subscription.pk, FEB)

@@ -65,16 +65,12 @@ def test_example_2_a_published_invoice():
     assert cost(1031, terms) == 1012
 
 
-@pytest.mark.parametrize(
-    ("usage", "amount"), [(0, 0), (25, 4), (99, 4), (100, 4), (101, 8), (3000, 120), (3001, 124)]
-)
+@pytest.mark.parametrize(("usage", "amount"), [(0, 0), (25, 4), (99, 4), (100, 4), (101, 8), (3000, 120), (3001, 124)])
 def test_example_3_packages_rounded_up(usage, amount):
     assert cost(usage, package(4, 100, "up")) == amount
 
 
-@pytest.mark.parametrize(
-    ("usage", "amount"), [(0, 0), (25, 0), (99, 0), (100, 4), (101, 4), (3000, 120), (3001, 120)]
-)
+@pytest.mark.parametrize(("usage", "amount"), [(0, 0), (25, 0), (99, 0), (100, 4), (101, 4), (3000, 120), (3001, 120)])
 def test_example_4_packages_rounded_down(usage, amount):
     assert cost(usage, package(4, 100, "down")) == amount
 
@@ -97,16 +93,12 @@ def test_example_7_graduated(usage, amount):
     assert cost(usage, graduated(*STEPS)) == amount
 
 
-@pytest.mark.parametrize(
-    ("usage", "amount"), [(0, 1000), (1, 1500), (5, 3500), (6, 4400), (12, 6600), (21, 7100)]
-)
+@pytest.mark.parametrize(("usage", "amount"), [(0, 1000), (1, 1500), (5, 3500), (6, 4400), (12, 6600), (21, 7100)])
 def test_example_8_volume_with_flat_amounts(usage, amount):
     assert cost(usage, volume(*WITH_FLATS)) == amount
 
 
-@pytest.mark.parametrize(
-    ("usage", "amount"), [(0, 1000), (1, 1500), (5, 3500), (6, 5900), (12, 11100), (21, 22100)]
-)
+@pytest.mark.parametrize(("usage", "amount"), [(0, 1000), (1, 1500), (5, 3500), (6, 5900), (12, 11100), (21, 22100)])
 def test_example_9_graduated_with_flat_amounts(usage, amount):
     assert cost(usage, graduated(*WITH_FLATS)) == amount
 
@@ -304,9 +296,7 @@ def terms_of(price: dict) -> Terms:
     if price["billing_scheme"] == "per_unit":
         amount, transform = price["unit_amount_decimal"], price.get("transform_quantity")
         return package(amount, **transform) if transform else per_unit(amount)
-    tiers = tuple(
-        tier(row["up_to"], row["unit_amount_decimal"], row["flat_amount_decimal"]) for row in price["tiers"]
-    )
+    tiers = tuple(tier(row["up_to"], row["unit_amount_decimal"], row["flat_amount_decimal"]) for row in price["tiers"])
     return Terms(Scheme(price["tiers_mode"]), tiers=tiers)
 
 

@@ -217,9 +217,7 @@ def test_a_far_anchor_still_leaves_the_first_full_period_within_one_period():
     st.none() | st.integers(0, 59),
 )
 def test_the_anchor_is_the_first_instant_that_fits(created, day, month, hour, minute):
-    anchor = anchor_from_config(
-        created, day_of_month=day, month=month, hour=hour, minute=minute, cadence=MONTHLY
-    )
+    anchor = anchor_from_config(created, day_of_month=day, month=month, hour=hour, minute=minute, cadence=MONTHLY)
     assert anchor.at >= created
     assert month is None or anchor.at.month == month
     assert anchor.at.hour == (created.hour if hour is None else hour)
