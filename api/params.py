@@ -6,7 +6,7 @@ it becomes None, otherwise it is refused. What is wrong is raised as a `Validati
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
@@ -322,7 +322,7 @@ class Params(serializers.Serializer):  # type: ignore[type-arg]
     that Stripe has and Countinghouse refuses by name until it has them too.
     """
 
-    later: ClassVar[tuple[str, ...]] = ()
+    later: ClassVar[Sequence[str]] = ()
     expand_paths: tuple[str, ...] = ()
 
     def to_internal_value(self, data: Any) -> dict[str, Any]:

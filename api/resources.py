@@ -39,7 +39,7 @@ class Resource:
     nested: Mapping[str, str] = field(default_factory=dict)
     included: Mapping[str, Callable[[Sequence[str]], Mapping[str, Any]]] = field(default_factory=dict)
     related: tuple[str, ...] = ()
-    visible: Callable[[QuerySet[Any]], QuerySet[Any]] = _all
+    visible: Callable[[Any], QuerySet[Any]] = _all  # takes a queryset of the model's own class
 
     def rows(self) -> QuerySet[Any]:
         """The rows callers may see, with what the serializer reads of them."""

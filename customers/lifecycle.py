@@ -14,7 +14,7 @@ from core.ids import ALPHABET
 from customers.locks import lock_customer
 from customers.models import Customer, TestClock
 
-CUSTOMERS_PER_CLOCK = 3  # stripe.md section 12
+CUSTOMERS_PER_CLOCK = 3  # as Stripe allows
 PREFIX_FORM = re.compile(r"^[A-Z0-9]{1,12}$")
 
 BeforeDelete = Callable[[Customer, datetime], None]

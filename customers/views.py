@@ -48,7 +48,7 @@ class CustomerView(ResourceView):
         return self.answer_deleted(id)
 
     def filter(self, queryset: QuerySet[Customer], given: Mapping[str, Any]) -> QuerySet[Customer]:
-        """Customers on a clock are listed only when asked for by their clock (stripe.md section 12)."""
+        """Customers on a clock are listed only when asked for by their clock (as Stripe does)."""
         queryset = super().filter(queryset, given).filter(deleted_at=None, test_clock=given.get("test_clock"))
         if "email" in given:
             queryset = queryset.filter(email=given["email"])
@@ -83,7 +83,7 @@ def ring(advancing: TestClock) -> None:
 
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
     """Columns from parameters; an unset text is empty, an unset hash null."""
-    fields = {
+    fields: dict[str, Any] = {
         name: given[name]
         for name in ("address", "shipping", "invoice_prefix", "next_invoice_sequence")
         if name in given

@@ -97,7 +97,7 @@ def _line(billable: Billable, charge: Charge) -> Line:
 
 
 def _describe(billable: Billable, charge: Charge) -> str:
-    """Worded as on Stripe's invoices (stripe.md section 6.3): "31 credit × Product (Tier 2 at $0.036 / month)"."""
+    """Worded as on Stripe's invoices: "31 credit × Product (Tier 2 at $0.036 / month)"."""
     every = billable.interval if billable.interval_count == 1 else f"{billable.interval_count} {billable.interval}s"
     at = f"{format_unit_price(charge.unit_amount, billable.currency)}{_per(billable.terms)} / {every}"
     tier = f"Tier {charge.tier} at" if charge.tier else "at"

@@ -9,7 +9,7 @@ from invoices.build import Billable, UsageRead
 from meters.usage import usage
 from pricing.models import Price
 from pricing.rating import Terms
-from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
 from subscriptions.periods import Period, boundary, period_containing
 
 
@@ -60,7 +60,7 @@ def terms_snapshot(terms: Terms) -> dict[str, Any]:
 
 def _billable(item: SubscriptionItem, item_period: ItemPeriod, **what: Any) -> Billable:
     price: Price = item.price
-    assert price.interval and price.interval_count, "a subscription's price recurs"
+    cadence = cadence_of(price)
     return Billable(
         item=item.pk,
         item_period=item_period.pk,
@@ -69,8 +69,8 @@ def _billable(item: SubscriptionItem, item_period: ItemPeriod, **what: Any) -> B
         product_name=price.product.name,
         unit_label=price.product.unit_label,
         currency=price.currency,
-        interval=price.interval,
-        interval_count=price.interval_count,
+        interval=cadence.interval,
+        interval_count=cadence.count,
         terms=price.terms(),
         period=item_period.period,
         metadata=item.metadata,
@@ -81,7 +81,7 @@ def _billable(item: SubscriptionItem, item_period: ItemPeriod, **what: Any) -> B
 def _whole(item: SubscriptionItem, period: Period, subscription: Subscription) -> Period | None:
     """The full period that a shortened one is part of, None for one that is full.
 
-    A stub before the first boundary counts as the end of an imaginary full period (stripe.md section 5.3).
+    A stub before the first boundary counts as the end of an imaginary full period (as Stripe does).
     """
     anchor, cadence = subscription.anchor, item.cadence
     natural = period_containing(anchor, cadence, period.start)

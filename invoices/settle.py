@@ -43,7 +43,7 @@ def pay_invoice(invoice_id: str, *, at: datetime, paid_out_of_band: bool = False
 
 
 def void_invoice(invoice_id: str, *, at: datetime) -> Invoice:
-    """Declare an open or uncollectible invoice void; its usage is not billed again (stripe.md section 6.8).
+    """Declare an open or uncollectible invoice void; its usage is not billed again (as Stripe does).
 
     Raises NotFound, InvalidRequest.
     """

@@ -53,7 +53,7 @@ class InvoiceView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
-        changes = {
+        changes: dict[str, Any] = {
             name: given[name]
             for name in ("auto_advance", "automatically_finalizes_at", "custom_fields", "due_date")
             if name in given

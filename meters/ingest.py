@@ -13,7 +13,7 @@ from meters import event_store
 from meters.aggregations import AGGREGATIONS
 from meters.models import Meter
 
-# stripe.md section 2.3 and 2.4
+# As Stripe has them.
 OLDEST = timedelta(days=35)
 NEWEST = timedelta(minutes=5)
 MAX_DIGITS = 15

@@ -12,8 +12,6 @@ from meters.models import Meter
 from pricing.rating import Scheme, Terms
 from pricing.rating import Tier as TierTerms
 
-MONEY_DIGITS = {"max_digits": 30, "decimal_places": 12}
-
 
 class Interval(models.TextChoices):
     DAY = "day"
@@ -103,7 +101,11 @@ class Price(models.Model):
     currency = models.CharField(max_length=3)
     billing_scheme = models.CharField(max_length=10, choices=BillingScheme, default=BillingScheme.PER_UNIT)
     unit_amount_decimal = models.DecimalField(
-        **MONEY_DIGITS, null=True, blank=True, help_text="In minor units (cents), up to 12 decimal places."
+        max_digits=30,
+        decimal_places=12,
+        null=True,
+        blank=True,
+        help_text="In minor units (cents), up to 12 decimal places.",
     )
     tiers_mode = models.CharField(max_length=10, choices=TiersMode, null=True, blank=True)
     transform_divide_by = models.PositiveBigIntegerField(null=True, blank=True)
@@ -163,7 +165,7 @@ class Price(models.Model):
 
     def terms(self) -> Terms:
         """The price as the rating core knows it."""
-        return terms_of(self, self.tiers.all())
+        return terms_of(self, list(self.tiers.all()))
 
 
 class PriceTier(models.Model):
@@ -171,9 +173,9 @@ class PriceTier(models.Model):
 
     price = models.ForeignKey(Price, on_delete=models.PROTECT, related_name="tiers")
     position = models.PositiveSmallIntegerField()
-    up_to = models.DecimalField(**MONEY_DIGITS, null=True, blank=True)
-    unit_amount_decimal = models.DecimalField(**MONEY_DIGITS, null=True, blank=True)
-    flat_amount_decimal = models.DecimalField(**MONEY_DIGITS, null=True, blank=True)
+    up_to = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
+    unit_amount_decimal = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
+    flat_amount_decimal = models.DecimalField(max_digits=30, decimal_places=12, null=True, blank=True)
 
     class Meta:
         ordering = ("price", "position")
@@ -201,7 +203,7 @@ def terms_of(price: Price, tiers: Sequence[PriceTier]) -> Terms:
     """`Terms` of a price and its tiers, whether they are stored yet or not."""
     if price.billing_scheme == Price.BillingScheme.TIERED:
         return Terms(
-            scheme=Scheme(price.tiers_mode),
+            scheme=Scheme(price.tiers_mode or ""),
             tiers=tuple(
                 TierTerms(
                     up_to=tier.up_to,

@@ -14,7 +14,7 @@ from core.money import is_currency
 from meters.models import Meter
 from pricing.models import Price, PriceTier, Product
 
-LONGEST_INTERVAL = {"day": 1095, "week": 156, "month": 36, "year": 3}  # three years; stripe.md section 4.2
+LONGEST_INTERVAL = {"day": 1095, "week": 156, "month": 36, "year": 3}  # three years, as Stripe allows
 
 
 @dataclass(frozen=True)

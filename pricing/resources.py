@@ -1,7 +1,7 @@
 """The objects of this app, as the API knows them."""
 
 from api.resources import Resource, register
-from pricing.models import Price, Product
+from pricing.models import Price, Product, ProductQuerySet
 from pricing.serializers import PriceObject, ProductObject, tiers_by_price
 
 PRODUCT = register(
@@ -12,7 +12,7 @@ PRODUCT = register(
         model=Product,
         serializer=ProductObject,
         expandable={"default_price": "price"},
-        visible=lambda rows: rows.live(),
+        visible=ProductQuerySet.live,
     )
 )
 PRICE = register(

@@ -1,5 +1,6 @@
 """Products and prices on the wire."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -159,7 +160,7 @@ class ProductObject(objects.Object):
 
 
 class WholeAmount(objects.WireField):
-    """A decimal amount as an integer where it is whole, else null (stripe.md section 4.2)."""
+    """A decimal amount as an integer where it is whole, else null (as Stripe does)."""
 
     schema_type = {"type": ["integer", "null"]}
 
@@ -240,7 +241,7 @@ class TierObject(objects.Object):
     up_to = WholeAmount()
 
 
-def tiers_by_price(prices: list[str]) -> dict[str, Any]:
+def tiers_by_price(prices: Sequence[str]) -> dict[str, Any]:
     """The tiers of the given prices, for `expand[]=tiers`; null for a price without."""
     found: dict[str, Any] = dict.fromkeys(prices)
     shape = TierObject()

@@ -79,7 +79,9 @@ class PriceView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
-        changes = {name: given[name] for name in ("active", "lookup_key", "tax_behavior") if name in given}
+        changes: dict[str, Any] = {
+            name: given[name] for name in ("active", "lookup_key", "tax_behavior") if name in given
+        }
         if "nickname" in given:
             changes["nickname"] = given["nickname"] or ""
         price = prices.update_price(

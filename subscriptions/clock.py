@@ -6,7 +6,7 @@ from customers.models import TestClock
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.periods import Anchor, boundary
 
-INTERVALS = 2  # stripe.md section 12
+INTERVALS = 2  # as Stripe allows
 
 
 def furthest_advance(clock: TestClock) -> datetime | None:

@@ -102,9 +102,16 @@ class Subscription(models.Model):
         return self.status in self.ENDED
 
 
+def cadence_of(price: Price) -> Cadence:
+    """How often a recurring price is billed."""
+    assert price.interval, "a subscription's price recurs"
+    assert price.interval_count, "a subscription's price recurs"
+    return Cadence(price.interval, price.interval_count)
+
+
 class SubscriptionItemQuerySet(models.QuerySet["SubscriptionItem"]):
     def with_current_period(self) -> Self:
-        """Items with `current_period_start` and `_end`: of the open period, or the last one of an ended subscription."""
+        """Items with `current_period_start` and `_end`: of the open period, or the last one of all."""
         latest = ItemPeriod.objects.filter(item=OuterRef("pk")).order_by("-starts_at", "-pk")
         return self.select_related("price").annotate(
             current_period_start=Subquery(latest.values("starts_at")[:1]),
@@ -135,8 +142,7 @@ class SubscriptionItem(models.Model):
 
     @property
     def cadence(self) -> Cadence:
-        assert self.price.interval and self.price.interval_count, "a subscription's price recurs"
-        return Cadence(self.price.interval, self.price.interval_count)
+        return cadence_of(self.price)
 
 
 class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):

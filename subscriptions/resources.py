@@ -3,7 +3,7 @@
 from django.db.models import Prefetch, QuerySet
 
 from api.resources import Resource, register
-from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.models import Subscription, SubscriptionItem, SubscriptionItemQuerySet
 from subscriptions.serializers import ItemObject, SubscriptionObject
 
 
@@ -21,7 +21,7 @@ SUBSCRIPTION_ITEM = register(
         model=SubscriptionItem,
         serializer=ItemObject,
         nested={"price": "price"},
-        visible=lambda rows: rows.with_current_period(),
+        visible=SubscriptionItemQuerySet.with_current_period,
     )
 )
 SUBSCRIPTION = register(

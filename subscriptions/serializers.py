@@ -1,6 +1,7 @@
 """Subscriptions and their items on the wire."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from api import objects, params
 from api.params import ListParams, Params
@@ -53,7 +54,7 @@ class CancellationDetailsParams(Params):
 class SubscriptionParams(Params):
     """What creating and updating a subscription share."""
 
-    later = (
+    later: ClassVar[Sequence[str]] = (
         "add_invoice_items",
         "application_fee_percent",
         "automatic_tax",

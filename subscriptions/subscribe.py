@@ -11,11 +11,11 @@ from customers.locks import lock_customer
 from customers.models import Customer
 from pricing.models import Price
 from subscriptions.biller import biller
-from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
-from subscriptions.periods import Anchor, Cadence, anchor_from_config, boundary, next_boundary
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
+from subscriptions.periods import Anchor, anchor_from_config, boundary, next_boundary
 
 MAX_ITEMS = 20
-SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # stripe.md section 12
+SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # as Stripe allows
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def _currency(customer: Customer, prices: Sequence[Price], wanted: str | None) -
 
 
 def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> Anchor:
-    cadences = [Cadence(price.interval, price.interval_count) for price in prices]
+    cadences = [cadence_of(price) for price in prices]
     if spec.anchor_config:
         if spec.billing_cycle_anchor:
             raise ParametersExclusive(

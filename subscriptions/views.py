@@ -40,7 +40,9 @@ class SubscriptionView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
-        changes = {name: given[name] for name in ("collection_method", "days_until_due") if name in given}
+        changes: dict[str, Any] = {
+            name: given[name] for name in ("collection_method", "days_until_due") if name in given
+        }
         if "description" in given:
             changes["description"] = given["description"] or ""
         subscription = update_subscription(
