@@ -1,4 +1,4 @@
-"""Creates, advances and deletes test clocks; `advance` is the simulated passing of time (as Stripe does)."""
+"""Creates, advances and deletes test clocks; `advance` is the simulated passing of time."""
 
 import logging
 from collections.abc import Callable

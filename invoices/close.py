@@ -57,7 +57,7 @@ def start_invoice(subscription: Subscription, *, at: datetime, prorate: bool) ->
 
 
 def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) -> Invoice | None:
-    """Close the open periods of a subscription that ends now; bill their usage, or discard it (as Stripe does).
+    """Close the open periods of a subscription that ends now; bill their usage, or discard it.
 
     The caller holds the customer's lock.
     """
@@ -78,12 +78,12 @@ def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) 
 
 
 def grace() -> timedelta:
-    """From the end of a period to the finalization of its invoice (as Stripe does)."""
+    """From the end of a period to the finalization of its invoice; one hour, as at Stripe."""
     return timedelta(seconds=settings.INVOICE_GRACE_SECONDS)
 
 
 def newest_first(periods: ItemPeriodQuerySet) -> list[ItemPeriod]:
-    """Items newest first, as on Stripe's invoices (as Stripe does)."""
+    """Items newest first, as on Stripe's invoices."""
     related = periods.select_related("item__price__product", "item__price__meter")
     return list(related.order_by("-item__created_at", "-item_id"))
 

@@ -34,7 +34,7 @@ def header(subscription: Subscription) -> dict[str, Any]:
 
 
 def due_date(subscription: Subscription, created: datetime) -> datetime | None:
-    """When an invoice that is sent falls due: days from its creation (as Stripe does)."""
+    """When an invoice that is sent falls due: days from its creation (as Stripe counts them)."""
     days = subscription.days_until_due
     return None if days is None else created + timedelta(days=days)
 

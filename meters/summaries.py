@@ -1,4 +1,4 @@
-"""Usage per hour, per day, or as one figure, for `event_summaries` (as Stripe does)."""
+"""Usage per hour, per day, or as one figure, for `event_summaries`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

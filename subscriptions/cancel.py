@@ -1,4 +1,4 @@
-"""Ends subscriptions: now, at the end of the period, or at a given time (as Stripe does)."""
+"""Ends subscriptions: now, at the end of the period, or at a given time."""
 
 from dataclasses import dataclass
 from datetime import datetime

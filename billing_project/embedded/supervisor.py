@@ -154,7 +154,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask our own processes first, then the servers they use; kill what takes too long."""
-        processes = [w.service for w in self.watched if isinstance(w.service, Child)]
+        processes: list[Service] = [w.service for w in self.watched if isinstance(w.service, Child)]
         servers = [w.service for w in reversed(self.watched) if not isinstance(w.service, Child)]
         for group in (processes, servers):
             with contextlib.suppress(BrokenPipeError):  # nobody reads what we say any more
