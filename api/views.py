@@ -75,6 +75,7 @@ class ApiView(ViewSetMixin, APIView):
             return handler(request, *args, **kwargs)
         plain = request._request
         key = idempotency.key_of(plain)
+        _ = plain.body  # read whole before the transaction begins, and kept for the parser
         with transaction.atomic():
             replayed = idempotency.begin(plain, key) if key else None
             if replayed is not None:

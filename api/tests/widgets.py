@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from django.db import connection
 from rest_framework.response import Response
 from rest_framework.serializers import CharField, SerializerMethodField
 
@@ -129,6 +130,21 @@ class WidgetView(ResourceView):
         create_api_key("written before the crash", clock.now())
         raise RuntimeError("secret detail")
 
+    def late(self, request: Any, id: str) -> Response:
+        """What breaks only at COMMIT."""
+        row, _ = create_api_key("late", clock.now())
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TEMP TABLE late (x int UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+            cursor.execute("INSERT INTO late VALUES (1), (1)")
+        return self.answer(row)
+
+    def held(self, request: Any, id: str) -> Response:
+        """A lock that somebody else has."""
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL lock_timeout = '1ms'")
+            cursor.execute("LOCK TABLE api_apikey IN ACCESS EXCLUSIVE MODE")
+        return self.answer_object({})
+
     def slow(self, request: Any, id: str) -> Response:
         row, _ = create_api_key("slow", clock.now())
         entered.set()
@@ -169,7 +185,9 @@ class V2WidgetView(V2View):
 
 
 urlpatterns = [
-    *resource_routes(WidgetView, "widgets", actions={"refuse": "refuse", "crash": "crash", "slow": "slow"}),
+    *resource_routes(
+        WidgetView, "widgets", actions={name: name for name in ("refuse", "crash", "late", "held", "slow")}
+    ),
     *resource_routes(FreeView, "free_widgets", only=("create",)),
     route("v1/widgets/<str:id>/parts", WidgetPartsView, get="parts"),
     route("v2/widgets", V2WidgetView, post="create", get="list"),
