@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import OperationalError
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
@@ -165,6 +165,8 @@ def as_billing_error(exc: Exception, request: Any = None) -> BillingError | None
         return _wrong_content_type(request)
     if isinstance(exc, RequestDataTooBig):
         return RequestTooLarge("The request is too large.")
+    if isinstance(exc, UnreadablePostError):
+        return InvalidRequest("The request body ended before it was complete.")
     if isinstance(exc, OperationalError) and getattr(exc.__cause__, "sqlstate", None) in CONTENTION:
         return LockTimeout(
             "This object cannot be accessed right now because another request is using it. Please try again."

@@ -54,7 +54,6 @@ def begin(request: HttpRequest, key: str) -> HttpResponse | None:
     Locks: the key, until the transaction ends.
     """
     assert connection.in_atomic_block
-    asked = request_hash(request)  # reads the body before the parser takes it from the stream
     if not _try_lock(key):
         raise IdempotencyKeyInUse(
             "There is currently another in-progress request using this Idempotency-Key (that probably means "
@@ -66,7 +65,7 @@ def begin(request: HttpRequest, key: str) -> HttpResponse | None:
     if stored.forget_at <= clock.now():
         stored.delete()
         return None
-    if bytes(stored.request_hash) != asked:
+    if bytes(stored.request_hash) != request_hash(request):
         raise IdempotencyMismatch(
             "Keys for idempotent requests can only be used with the same parameters they were first used "
             "with. Try using another Idempotency-Key if you meant to execute a different request."

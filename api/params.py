@@ -433,7 +433,8 @@ def _places(number: Decimal) -> int:
 
 
 def _out_of_range(word: str, limit: int | Decimal) -> ValidationError:
-    return ValidationError(f"This value must be {word} than or equal to {limit}.", code="parameter_invalid_integer")
+    code = "parameter_invalid_integer" if isinstance(limit, int) else "out_of_range"
+    return ValidationError(f"This value must be {word} than or equal to {limit}.", code=code)
 
 
 def _one_of(choices: tuple[str, ...]) -> str:

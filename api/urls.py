@@ -5,6 +5,7 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
+from api.docs import DocsView, openapi_document
 from api.views import ApiView, unknown_url
 
 COLLECTION = {"get": "list", "post": "create"}
@@ -39,6 +40,12 @@ def route(pattern: str, view: type[ApiView], **methods: str) -> URLPattern:
     """One address and what each method does: `route("v1/invoices/<str:id>/lines", LinesView, get="list")`."""
     return path(pattern, view.as_view(dict(methods)))
 
+
+# The description of all this, for programs and for people; no key is needed to read it.
+documentation_urls: list[URLPattern | URLResolver] = [
+    path("openapi.json", openapi_document, name="openapi"),
+    path("docs/", DocsView.as_view(), name="docs"),
+]
 
 # Last of all: what nothing else has answered.
 catch_all_urls: list[URLPattern | URLResolver] = [re_path(r"^v[12](?:/.*)?$", unknown_url)]

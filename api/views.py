@@ -19,6 +19,7 @@ from api.errors import UnknownURL, plain_answer
 from api.expand import Expansion
 from api.forms import MalformedForm, parse_form
 from api.lists import NEWEST_FIRST, envelope, page
+from api.objects import Object
 from api.params import ListParams, Params
 from api.parsers import BracketFormParser, JSONObjectParser
 from api.renderers import IgnoreAccept, JSONRenderer, to_json
@@ -39,6 +40,9 @@ class ApiView(ViewSetMixin, APIView):
     list_actions: ClassVar[frozenset[str]] = frozenset({"list"})  # those that answer with a list
     answers: ClassVar[Mapping[str, Resource]] = {}  # by action, where it is not the view's own resource
     resource: ClassVar[Resource | None] = None
+    # For the OpenAPI document only: answers that are no registered resource, and those of a deletion.
+    shapes: ClassVar[Mapping[str, type[Object]]] = {}
+    deleting_actions: ClassVar[frozenset[str]] = frozenset({"destroy"})
     idempotent: ClassVar[bool] = True
 
     parser_classes = [BracketFormParser]
@@ -71,6 +75,7 @@ class ApiView(ViewSetMixin, APIView):
             return handler(request, *args, **kwargs)
         plain = request._request
         key = idempotency.key_of(plain)
+        _ = plain.body  # read whole before the transaction begins, and kept for the parser
         with transaction.atomic():
             replayed = idempotency.begin(plain, key) if key else None
             if replayed is not None:
