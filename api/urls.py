@@ -47,5 +47,8 @@ documentation_urls: list[URLPattern | URLResolver] = [
     path("docs/", DocsView.as_view(), name="docs"),
 ]
 
+# Before all: `search` would otherwise be taken for the id of an object.
+search_urls: list[URLPattern | URLResolver] = [re_path(r"^v1/[a-z_]+/search$", unknown_url)]
+
 # Last of all: what nothing else has answered.
 catch_all_urls: list[URLPattern | URLResolver] = [re_path(r"^v[12](?:/.*)?$", unknown_url)]

@@ -54,7 +54,8 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
     check_collection(spec.collection_method, spec.days_until_due)
     with transaction.atomic():
         customer = _lock(customer_id)
-        at = customer.now(at)
+        # Events carry whole seconds: one sent right after must not seem to come before the subscription.
+        at = customer.now(at).replace(microsecond=0)
         prices = _prices(spec.items)
         currency = _currency(customer, prices, spec.currency)
         anchor = _anchor(spec, prices, at)

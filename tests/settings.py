@@ -26,4 +26,6 @@ if given := os.environ.get("TEST_DATABASE_URL"):
 
 from billing_project.settings import *  # noqa: E402, F403
 
+STATIC_ROOT = RUN_DIR / "static"
+STATIC_ROOT.mkdir(exist_ok=True)
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
