@@ -158,9 +158,7 @@ class ResourceSchema(AutoSchema):
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Schema:
         """The shape; an id that can be expanded may be the object too, and what can be included is named."""
         described: Schema = super()._map_basic_serializer(serializer, direction)
-        resource = next(
-            (one for one in resources.registered() if isinstance(serializer, one.serializer)), None
-        )
+        resource = next((one for one in resources.registered() if isinstance(serializer, one.serializer)), None)
         if resource is not None:
             self._add_expansion(described["properties"], resource)
         return described

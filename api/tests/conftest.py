@@ -20,9 +20,7 @@ class Caller:
 
     def get(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> Any:
         query = urlencode(list(_api_encode(params)))
-        return self.client.get(
-            path, query_params={}, QUERY_STRING=query, headers=self.headers | (headers or {})
-        )
+        return self.client.get(path, query_params={}, QUERY_STRING=query, headers=self.headers | (headers or {}))
 
     def post(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> Any:
         return self.send(path, urlencode(list(_api_encode(params))), headers=headers)

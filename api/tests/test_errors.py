@@ -17,9 +17,7 @@ from core.errors import InvalidRequest, NotFound, ResourceMissing
 pytestmark = [pytest.mark.urls("api.tests.widgets"), pytest.mark.django_db]
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/x", "/v1/widgets/", "/v1/", "/v2/nothing/at/all", "/v1/widgets/a/b/c/d"]
-)
+@pytest.mark.parametrize("path", ["/v1/x", "/v1/widgets/", "/v1/", "/v2/nothing/at/all", "/v1/widgets/a/b/c/d"])
 def test_unknown_addresses(api: Caller, path: str) -> None:
     for answer in (api.get(path), api.post(path, name="x"), api.delete(path)):
         assert answer.status_code == 404
@@ -43,9 +41,7 @@ def test_a_refusal_by_the_rules(api: Caller) -> None:
     answer = api.post("/v1/widgets/x/refuse", name="x")
     assert answer.status_code == 400
     assert answer["Stripe-Should-Retry"] == "false"
-    assert answer.json() == {
-        "error": {"type": "invalid_request_error", "message": "No.", "param": "items[0][price]"}
-    }
+    assert answer.json() == {"error": {"type": "invalid_request_error", "message": "No.", "param": "items[0][price]"}}
     assert not ApiKey.objects.filter(name__startswith="written").exists()
 
 

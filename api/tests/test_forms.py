@@ -111,11 +111,7 @@ def trees(depth: int) -> st.SearchStrategy[Any]:
     if depth == 0:
         return values
     inner = trees(depth - 1)
-    return (
-        values
-        | st.dictionaries(names, inner, min_size=1, max_size=4)
-        | st.lists(inner, min_size=1, max_size=4)
-    )
+    return values | st.dictionaries(names, inner, min_size=1, max_size=4) | st.lists(inner, min_size=1, max_size=4)
 
 
 @settings(max_examples=500, deadline=None)
@@ -136,9 +132,7 @@ def test_hashes_with_numbers_for_names_come_back(entries: dict[str, str]) -> Non
 
 
 pieces = st.lists(
-    st.sampled_from(
-        ["a", "b", "0", "1", "[", "]", "[]", "[0]", "[a]", "=", "&", "%", "%00", "%5B", "+", "é", "\x00"]
-    )
+    st.sampled_from(["a", "b", "0", "1", "[", "]", "[]", "[0]", "[a]", "=", "&", "%", "%00", "%5B", "+", "é", "\x00"])
     | st.text(max_size=3),
     max_size=60,
 ).map("".join)

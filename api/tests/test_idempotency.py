@@ -164,9 +164,7 @@ def test_a_view_may_do_without(caller: Caller) -> None:
 
 def test_the_key_is_fresh_after_a_day(caller: Caller) -> None:
     first = caller.post("/v1/widgets", name="a", headers=key("k")).json()
-    assert IdempotencyKey.objects.get().forget_at - IdempotencyKey.objects.get().created_at == timedelta(
-        hours=24
-    )
+    assert IdempotencyKey.objects.get().forget_at - IdempotencyKey.objects.get().created_at == timedelta(hours=24)
     IdempotencyKey.objects.update(forget_at=clock.now())
     assert caller.post("/v1/widgets", name="b", headers=key("k")).json()["id"] != first["id"]
     assert IdempotencyKey.objects.count() == 1
@@ -181,9 +179,7 @@ def test_v2_keeps_successes_for_thirty_days_and_no_failures(caller: Caller) -> N
     assert not ApiKey.objects.filter(name="refused").exists()
     first = send("/v2/widgets", b'{"event_name": "a"}')
     assert send("/v2/widgets", b'{"event_name": "a"}').content == first.content
-    assert IdempotencyKey.objects.get().forget_at - IdempotencyKey.objects.get().created_at == timedelta(
-        days=30
-    )
+    assert IdempotencyKey.objects.get().forget_at - IdempotencyKey.objects.get().created_at == timedelta(days=30)
     mismatch = send("/v2/widgets", b'{"event_name": "b"}')
     assert (mismatch.status_code, mismatch.json()["error"]["type"]) == (409, "idempotency_error")
 

@@ -37,21 +37,14 @@ def test_what_middleware_refuses_comes_in_an_envelope(api: Caller, settings: Any
     assert answer.status_code == 400
     assert answer.json()["error"]["message"] == "This request could not be read."
     settings.DEBUG = True
-    assert (
-        client.get("/v1/widgets", headers={"Host": "e.example"}).json()["error"]["type"]
-        == "invalid_request_error"
-    )
+    assert client.get("/v1/widgets", headers={"Host": "e.example"}).json()["error"]["type"] == "invalid_request_error"
 
 
-def test_an_error_outside_the_views_comes_in_an_envelope(
-    api: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_outside_the_views_comes_in_an_envelope(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(self: object, request: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(
-        "django.middleware.clickjacking.XFrameOptionsMiddleware.process_request", broken, raising=False
-    )
+    monkeypatch.setattr("django.middleware.clickjacking.XFrameOptionsMiddleware.process_request", broken, raising=False)
     client = Client(raise_request_exception=False)
     answer = client.get("/v1/widgets", headers=api.headers)
     assert answer.status_code == 500

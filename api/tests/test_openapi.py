@@ -56,9 +56,7 @@ def test_an_object(document: Any) -> None:
     widget = document["components"]["schemas"]["widget"]
     assert widget["properties"]["object"]["const"] == "widget"
     assert {"$ref": "#/components/schemas/widget"} in widget["properties"]["owner"]["anyOf"]
-    assert widget["properties"]["parts"]["properties"]["data"]["items"] == {
-        "$ref": "#/components/schemas/part"
-    }
+    assert widget["properties"]["parts"]["properties"]["data"]["items"] == {"$ref": "#/components/schemas/part"}
     assert "hint" in widget["properties"]
     assert "hint" not in widget["required"]
 

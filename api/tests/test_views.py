@@ -85,9 +85,7 @@ def test_parameters_are_checked_in_query_and_body(api: Caller) -> None:
     assert bare.json()["error"]["code"] == "parameter_missing"
 
 
-@pytest.mark.parametrize(
-    "type", ["application/json", "multipart/form-data; boundary=x", "text/plain", "nonsense"]
-)
+@pytest.mark.parametrize("type", ["application/json", "multipart/form-data; boundary=x", "text/plain", "nonsense"])
 def test_other_bodies_are_refused_under_v1(api: Caller, type: str) -> None:
     answer = api.send("/v1/widgets", b'{"name": "x"}', type=type)
     assert answer.status_code == 400
@@ -97,10 +95,7 @@ def test_other_bodies_are_refused_under_v1(api: Caller, type: str) -> None:
 
 
 def test_a_charset_after_the_content_type_is_fine(api: Caller) -> None:
-    assert (
-        api.send("/v1/widgets", "name=x", type="application/x-www-form-urlencoded; charset=utf-8").status_code
-        == 200
-    )
+    assert api.send("/v1/widgets", "name=x", type="application/x-www-form-urlencoded; charset=utf-8").status_code == 200
 
 
 def test_v2(api: Caller) -> None:
@@ -148,9 +143,7 @@ def test_the_official_client(live_server: Any) -> None:
         made = client.raw_request("post", "/v1/widgets", name=name, metadata={"k": "v"})
         assert made.code == 200
         assert made.headers["Stripe-Version"] == "2026-10-28.endive"
-    listed: Any = client.deserialize(
-        json.loads(client.raw_request("get", "/v1/widgets?limit=2").body), api_mode="V1"
-    )
+    listed: Any = client.deserialize(json.loads(client.raw_request("get", "/v1/widgets?limit=2").body), api_mode="V1")
     assert [one.name for one in listed.auto_paging_iter()] == ["c", "b", "a", "sdk"]
 
 

@@ -18,6 +18,8 @@ def main() -> int:
     except (StartError, ImproperlyConfigured) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # while it waited for an earlier run to end
+        return 130
     return 0
 
 

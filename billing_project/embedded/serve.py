@@ -96,7 +96,7 @@ def serve(*, demo: bool) -> None:
     address = Address.from_environment()
     home.database_url()  # refuses what is not PostgreSQL before anything is started
     supervisor = Supervisor()
-    with supervisor.until_stopped(), home_lock(home.app_home()) as lock:
+    with home_lock(home.app_home()) as lock, supervisor.until_stopped():
         address.check_free()
         start_servers(supervisor, lock)
         prepare = [sys.executable, "manage.py", "prepare", *([] if demo else ["--no-demo"])]

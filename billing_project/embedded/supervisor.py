@@ -5,7 +5,7 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FrameType
 from typing import IO, Protocol
@@ -57,8 +57,9 @@ class Supervisor:
         before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
         try:
             yield
-        except Stopped:
-            pass
+        except Stopped as stopped:
+            with contextlib.suppress(BrokenPipeError):
+                self.screen.plain(f"Stopping ({stopped}) ...")
         finally:
             self.stopping = True
             self.stop()
@@ -70,7 +71,7 @@ class Supervisor:
             self.hurry = True  # asked twice
             return
         self.stopping = True
-        raise Stopped
+        raise Stopped(signal.Signals(number).name)
 
     def add(self, service: Service) -> None:
         """Start `service` and keep it running from now on."""
@@ -154,16 +155,18 @@ class Supervisor:
 
     def stop(self) -> None:
         """Ask our own processes first, then the servers they use; kill what takes too long."""
-        processes: list[Service] = [w.service for w in self.watched if isinstance(w.service, Child)]
-        servers = [w.service for w in reversed(self.watched) if not isinstance(w.service, Child)]
-        for group in (processes, servers):
+        services = [watched.service for watched in reversed(self.watched)]
+        processes = [service for service in services if isinstance(service, Child)]
+        servers = [service for service in services if not isinstance(service, Child)]
+        groups: tuple[Sequence[Service], ...] = (processes, servers)
+        for group in groups:
             with contextlib.suppress(BrokenPipeError):  # nobody reads what we say any more
                 self._stop_together(group)
             for service in group:
                 service.kill()
         self.watched.clear()
 
-    def _stop_together(self, group: list[Service]) -> None:
+    def _stop_together(self, group: Sequence[Service]) -> None:
         deadline = time.monotonic() + STOP_WITHIN
         for service in group:
             service.ask_to_stop()

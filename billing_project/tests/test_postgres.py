@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 
@@ -16,7 +17,7 @@ def cluster():
     postgres.start()
     yield postgres
     postgres.stop()
-    subprocess.run(["rm", "-rf", home], check=True)
+    shutil.rmtree(home)
 
 
 def query(postgres, text):
@@ -70,4 +71,5 @@ def test_a_long_home_is_no_hindrance():
     assert query(postgres, "SELECT 1") == 1
     postgres.stop()
     wait_for(lambda: postgres.exit_code() is not None)
-    subprocess.run(["rm", "-rf", home, postgres.socket_dir], check=True)
+    shutil.rmtree(home)
+    shutil.rmtree(postgres.socket_dir)

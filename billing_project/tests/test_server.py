@@ -1,8 +1,10 @@
 """The whole product as processes: what a person does at the prompt."""
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,7 @@ pytestmark = [pytest.mark.system, pytest.mark.xdist_group("server")]
 
 
 def gone(server, pids):
-    return not any((ROOT.__class__("/proc") / str(pid)).exists() for pid in pids)
+    return not any((Path("/proc") / str(pid)).exists() for pid in pids)
 
 
 def test_becomes_ready_and_names_each_check(server):
@@ -39,7 +41,7 @@ def test_a_second_server_in_the_same_home_is_refused(server):
 @pytest.mark.parametrize("name", ["web", "worker", "beat", "postgres", "valkey"])
 def test_what_is_killed_comes_back(server, name):
     old = server.pid(name)
-    subprocess.run(["kill", "-9", str(old)], check=True)
+    os.kill(old, signal.SIGKILL)
     wait_for(lambda: f"{name:<8} | started again" in server.log.split(f"pid {old}")[-1])
     assert server.pid(name) != old
     server.wait_until_ready()

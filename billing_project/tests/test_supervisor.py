@@ -23,7 +23,7 @@ PROGRAM = """
     from billing_project.embedded.processes import Child
     from billing_project.embedded.supervisor import Supervisor
     supervisor = Supervisor()
-    with supervisor.until_stopped(), home_lock(Path(sys.argv[1])) as lock:
+    with home_lock(Path(sys.argv[1])) as lock, supervisor.until_stopped():
         supervisor.add(Child("web", ["/bin/sh", "-c", sys.argv[2]], inherit=(lock,)))
         supervisor.watch()
 """

@@ -22,6 +22,7 @@ class Command(BaseCommand):
         parser.add_argument("--no-demo", action="store_true")
 
     def handle(self, *, no_demo: bool, **options: Any) -> None:
+        self.stdout.write("Making the database ready ...")
         call_command("migrate", verbosity=0, interactive=False)
         call_command("sync_schedule", stdout=self.stdout)
         credentials.make_admin()
