@@ -30,6 +30,7 @@ class RequestIdMiddleware:
         response["Request-Id"] = request.request_id  # type: ignore[attr-defined]
         response["Stripe-Version"] = version_of(request)
         response.setdefault("Cache-Control", "no-store")
+        response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
         return response
 
 

@@ -13,7 +13,7 @@ from django.db.models import Manager, QuerySet
 from rest_framework import serializers
 
 from api.lists import envelope
-from api.renderers import plain
+from core.money import plain
 
 NULLABLE_STRING: Mapping[str, Any] = {"type": ["string", "null"]}
 

@@ -21,9 +21,9 @@ from api import metadata
 from api.echo import echo
 from api.forms import as_hash
 from core.errors import ParametersExclusive
+from core.money import MAX_AMOUNT
 
 MAX_INTEGER = 2**63 - 1
-MAX_AMOUNT = 999_999_999_999  # minor units: twelve digits, the most Stripe takes in any currency
 MAX_EXPAND = 20
 LAST_SECOND = 253402214399  # a day before the end of the year 9999, so that sums do not overflow
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import IO, Any
 
 import orjson
+from django.http import HttpRequest
 from rest_framework.parsers import BaseParser
 
 from api.forms import MAX_BYTES, MalformedForm, parse_form
@@ -13,8 +14,26 @@ MAX_JSON_BYTES = MAX_BYTES
 MAX_JSON_DEPTH = 10
 
 
+class IncompleteBody(InvalidRequest):
+    """Less arrived than the caller meant to send."""
+
+
 class MalformedJSON(InvalidRequest):
     """The body is not a JSON object."""
+
+
+def read_whole(request: HttpRequest) -> None:
+    """Read the body, which the request then keeps: before any transaction begins, and all that was announced.
+
+    A form cut short is a form too, with other values, so the length has to be right.
+
+    Raises: IncompleteBody.
+    """
+    announced = request.META.get("CONTENT_LENGTH") or ""
+    if not announced and request.META.get("HTTP_TRANSFER_ENCODING"):
+        raise IncompleteBody("Invalid request: a body needs a Content-Length header.")
+    if announced.isdecimal() and len(request.body) != int(announced):
+        raise IncompleteBody("The request body ended before it was complete.")
 
 
 class BracketFormParser(BaseParser):

@@ -10,12 +10,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 
-
-def plain(number: Decimal) -> str:
-    """The shortest exact notation without an exponent."""
-    text = format(number, "f")
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text in ("-0", "") else text
+from core.money import plain
 
 
 def to_json(data: Any) -> bytes:

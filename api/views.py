@@ -21,7 +21,7 @@ from api.forms import MalformedForm, parse_form
 from api.lists import NEWEST_FIRST, envelope, page
 from api.objects import Object
 from api.params import ListParams, Params
-from api.parsers import BracketFormParser, JSONObjectParser
+from api.parsers import BracketFormParser, JSONObjectParser, read_whole
 from api.renderers import IgnoreAccept, JSONRenderer, to_json
 from api.resources import Resource
 from core.errors import BillingError
@@ -70,12 +70,12 @@ class ApiView(ViewSetMixin, APIView):
 
     def _carry_out(self, handler: Handler, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Run `handler`; what this returns leaves after COMMIT."""
+        read_whole(request._request)
         if request.method in ("GET", "HEAD") or not self.idempotent:
             self._check_parameters()
             return handler(request, *args, **kwargs)
         plain = request._request
         key = idempotency.key_of(plain)
-        _ = plain.body  # read whole before the transaction begins, and kept for the parser
         with transaction.atomic():
             replayed = idempotency.begin(plain, key) if key else None
             if replayed is not None:

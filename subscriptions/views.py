@@ -33,6 +33,7 @@ class SubscriptionView(ResourceView):
         "destroy": CancelSubscription,
         "list": ListSubscriptions,
     }
+    deleting_actions = frozenset()  # DELETE cancels, and answers with the subscription
 
     def create(self, request: Request) -> Response:
         given = self.read()

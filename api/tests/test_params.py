@@ -12,7 +12,6 @@ from rest_framework.exceptions import ValidationError
 from api.errors import from_validation
 from api.forms import parse_form
 from api.params import (
-    MAX_AMOUNT,
     Amount,
     Array,
     Boolean,
@@ -32,6 +31,7 @@ from api.params import (
     UnixTime,
 )
 from core.errors import BillingError, NotSupported, ParametersExclusive
+from core.money import MAX_AMOUNT
 
 
 class Colour(models.TextChoices):
