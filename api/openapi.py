@@ -174,7 +174,7 @@ class ResourceSchema(AutoSchema):
 
 
 class ParamFieldExtension(OpenApiSerializerFieldExtension):
-    target_class = "api.params.ParamField"
+    target_class = "api.fields.ParamField"
     match_subclasses = True
 
     def map_serializer_field(self, auto_schema: AutoSchema, direction: Any) -> Schema:
