@@ -108,6 +108,11 @@ class Server:
         self.process.send_signal(number)
         return self.process.wait(30)
 
+    def remove(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
     def pid(self, name: str) -> int:
         """The process of that name directly below the supervisor: web, worker, beat, postgres, valkey."""
         return next(pid for pid in children(self.process.pid) if re.search(NAMES[name], command_line(pid)))
@@ -145,10 +150,11 @@ def wait_for(condition, *, timeout: float = 30) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
     """One running product for all tests of a worker; mark them `system` and `xdist_group("server")`."""
-    running = Server(temporary_home()).start()
-    yield running
-    running.stop()
-    shutil.rmtree(running.home, ignore_errors=True)
+    running = Server(temporary_home())
+    try:
+        yield running.start()
+    finally:
+        running.remove()
 
 
 @pytest.fixture
@@ -156,6 +162,4 @@ def own_server() -> Iterator[Server]:
     """A product that one test may break: not started yet."""
     made = Server(temporary_home())
     yield made
-    if made.process and made.process.poll() is None:
-        made.stop()
-    shutil.rmtree(made.home, ignore_errors=True)
+    made.remove()
