@@ -6,13 +6,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from core.ids import ALPHABET
 from customers.locks import lock_customer
-from customers.models import Customer, TestClock
+from customers.models import Customer, InvoicePrefix, TestClock
 
 CUSTOMERS_PER_CLOCK = 3  # as Stripe allows
 PREFIX_FORM = re.compile(r"^[A-Z0-9]{1,12}$")
@@ -34,15 +34,12 @@ def create_customer(*, at: datetime, test_clock: str | None = None, **fields: An
     with transaction.atomic():
         clock = _lock_clock(test_clock) if test_clock else None
         prefix = fields.pop("invoice_prefix", None) or _new_prefix()
-        _check_prefix(prefix)
-        return _save_new(
-            Customer(
-                test_clock=clock,
-                created_at=clock.frozen_time if clock else at,
-                invoice_prefix=prefix,
-                **fields,
-            )
+        customer = Customer(
+            test_clock=clock, created_at=clock.frozen_time if clock else at, invoice_prefix=prefix, **fields
         )
+        customer.save(force_insert=True)
+        _take_prefix(prefix, customer)
+        return customer
 
 
 def update_customer(customer_id: str, *, changes: dict[str, Any], metadata: Given = None) -> Customer:
@@ -55,7 +52,7 @@ def update_customer(customer_id: str, *, changes: dict[str, Any], metadata: Give
         if customer.deleted_at:
             raise NotFound("customer", customer_id)
         if "invoice_prefix" in changes:
-            _check_prefix(changes["invoice_prefix"], owner=customer.pk)
+            _take_prefix(changes["invoice_prefix"], customer)
         if changes.get("next_invoice_sequence", customer.next_invoice_sequence) < customer.next_invoice_sequence:
             raise InvalidRequest(
                 f"next_invoice_sequence cannot go back: numbers up to {customer.next_invoice_sequence - 1} are taken.",
@@ -101,23 +98,12 @@ def _new_prefix() -> str:
     return "".join(secrets.choice(ALPHABET[:36]) for _ in range(8))
 
 
-def _check_prefix(prefix: str, *, owner: str | None = None) -> None:
+def _take_prefix(prefix: str, customer: Customer) -> None:
+    """Give the prefix to the customer, for ever: numbers with it may have been issued."""
     if not PREFIX_FORM.match(prefix):
         raise InvalidRequest("The invoice prefix must be 1 to 12 uppercase letters or digits.", param="invoice_prefix")
-    if Customer.objects.filter(invoice_prefix=prefix).exclude(pk=owner).exists():
+    InvoicePrefix.objects.bulk_create([InvoicePrefix(prefix=prefix, customer=customer)], ignore_conflicts=True)
+    if InvoicePrefix.objects.get(pk=prefix).customer_id != customer.pk:
         raise InvalidRequest(
-            f"The invoice prefix {prefix} is already in use by another customer.", param="invoice_prefix"
+            f"The invoice prefix {prefix} is, or was, in use by another customer.", param="invoice_prefix"
         )
-
-
-def _save_new(customer: Customer) -> Customer:
-    try:
-        with transaction.atomic():
-            customer.save(force_insert=True)
-    except IntegrityError as error:
-        if "invoice_prefix" in str(error):
-            raise InvalidRequest(
-                "The invoice prefix is already in use by another customer.", param="invoice_prefix"
-            ) from error
-        raise
-    return customer

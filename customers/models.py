@@ -98,7 +98,7 @@ class Customer(models.Model):
     )
     preferred_locales = models.JSONField(default=list, blank=True)
     tax_exempt = models.CharField(max_length=10, choices=TaxExempt, default=TaxExempt.NONE)
-    invoice_prefix = models.CharField(max_length=12, unique=True)
+    invoice_prefix = models.CharField(max_length=12, unique=True, help_text="Begins the numbers of its invoices.")
     next_invoice_sequence = models.PositiveIntegerField(default=1)
     invoice_footer = models.TextField(max_length=5000, blank=True, default="")
     invoice_custom_fields = models.JSONField(null=True, blank=True)
@@ -133,3 +133,13 @@ class Customer(models.Model):
     def now(self, at: datetime) -> datetime:
         """The customer's time when the wall clock shows `at`: its test clock's, if it lives on one."""
         return self.test_clock.frozen_time if self.test_clock else at
+
+
+class InvoicePrefix(models.Model):
+    """A prefix of invoice numbers and the one customer that has, or once had, it."""
+
+    prefix = models.CharField(max_length=12, primary_key=True)
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="invoice_prefixes")
+
+    def __str__(self) -> str:
+        return self.prefix

@@ -67,10 +67,12 @@ def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) 
         period.save(update_fields=["ends_at"])
     _stop_advancing(subscription)
     used = [period for period in periods if period.item.price.is_metered]
+    in_advance = [period for period in periods if not period.item.price.is_metered]
+    outcome = ItemPeriod.Outcome.INVOICED if invoice_now else ItemPeriod.Outcome.DISCARDED
+    _close(in_advance, at=at, outcome=ItemPeriod.Outcome.INVOICED)
+    _close(used, at=at, outcome=outcome)
     if not (invoice_now and used):
-        _close(periods, at=at, outcome=ItemPeriod.Outcome.DISCARDED)
         return None
-    _close(periods, at=at, outcome=ItemPeriod.Outcome.INVOICED)
     whole = Period(min(period.starts_at for period in used), at)
     invoice = _new_invoice(subscription, Invoice.BillingReason.SUBSCRIPTION_UPDATE, whole, at=at)
     write_draft(invoice, build_lines(gather.metered(period, subscription) for period in used))
