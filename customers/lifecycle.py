@@ -37,8 +37,8 @@ def create_customer(*, at: datetime, test_clock: str | None = None, **fields: An
         customer = Customer(
             test_clock=clock, created_at=clock.frozen_time if clock else at, invoice_prefix=prefix, **fields
         )
+        _take_prefix(prefix, customer)  # first: it explains what a constraint of the row would only refuse
         customer.save(force_insert=True)
-        _take_prefix(prefix, customer)
         return customer
 
 
