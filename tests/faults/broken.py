@@ -1,0 +1,101 @@
+"""Deliberately wrong variants of our verbs. The harness must catch each of them, or it catches nothing."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+from unittest.mock import patch
+
+from django.core.management import call_command
+from django.db import connection, transaction
+
+from customers.models import Customer
+from invoices import close, finalize
+from invoices.models import Invoice
+from subscriptions.models import ItemPeriod, Subscription
+
+
+@contextlib.contextmanager
+def no_locks() -> Iterator[None]:
+    """Verbs read what they would lock, and lock nothing."""
+
+    def subscription(id: str) -> Subscription:
+        return Subscription.objects.select_related("customer__test_clock").get(pk=id)
+
+    def invoice(id: str) -> Invoice:
+        return Invoice.objects.select_related("customer__test_clock").get(pk=id)
+
+    with patch.object(close, "lock_subscription", subscription), patch.object(finalize, "lock_invoice", invoice):
+        yield
+
+
+def close_in_two_transactions(subscription_id: str, at: datetime) -> Invoice | None:
+    """`close_period`, but the periods are closed in one transaction and the invoice is drafted in another."""
+    with transaction.atomic():
+        subscription = close.lock_subscription(subscription_id)
+        due = ItemPeriod.objects.due(at).filter(item__subscription=subscription)
+        boundary = due.earliest_end()
+        if boundary is None:
+            return None
+        ended = close.newest_first(due.filter(ends_at=boundary))
+        ItemPeriod.objects.filter(pk__in=[period.pk for period in ended]).update(closed_at=at, outcome="invoiced")
+        opened = close.next_periods(ended, subscription)
+        for period in opened.values():
+            period.save(force_insert=True)
+    with transaction.atomic():
+        return close._draft_cycle(subscription, ended, opened, at=at, auto_advance=True)
+
+
+def finalize_locking_late(invoice_id: str, at: datetime) -> Invoice | None:
+    """`finalize_if_due`, but the customer is read first and locked second."""
+    with transaction.atomic():
+        invoice = Invoice.objects.select_related("customer__test_clock").get(pk=invoice_id)
+        Customer.objects.select_for_update(no_key=True).get(pk=invoice.customer_id)
+        if not Invoice.objects.to_finalize(at).filter(pk=invoice.pk).exists():
+            return None
+        return finalize.finalize_draft(invoice, at=at)
+
+
+@contextlib.contextmanager
+def without_rules(**tables: list[str]) -> Iterator[None]:
+    """Take constraints, unique indexes and triggers (by name, by table) away; afterwards all data go and they return."""
+    restore: list[str] = []
+    for table, names in tables.items():
+        for name in names:
+            drop, create = _definition(table, name)
+            _execute(drop)
+            restore.insert(0, create)
+    try:
+        yield
+    finally:
+        call_command("flush", verbosity=0, interactive=False)
+        for create in restore:
+            _execute(create)
+
+
+def _definition(table: str, name: str) -> tuple[str, str]:
+    """How to drop a rule, and how to make it again."""
+    found = _one(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND conname = %s", table, name
+    )
+    if found:
+        return f"ALTER TABLE {table} DROP CONSTRAINT {name}", f"ALTER TABLE {table} ADD CONSTRAINT {name} {found}"
+    if found := _one("SELECT indexdef FROM pg_indexes WHERE tablename = %s AND indexname = %s", table, name):
+        return f"DROP INDEX {name}", found
+    found = _one(
+        "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname = %s", table, name
+    )
+    assert found, f"{table} has no rule {name}"
+    return f"DROP TRIGGER {name} ON {table}", found
+
+
+def _one(sql: str, *params: str) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        row = cursor.fetchone()
+        return row and row[0]
+
+
+def _execute(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)

@@ -1,0 +1,87 @@
+"""What must hold for a customer at any time, whoever was killed, paused or raced: each rule says what breaks it."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from customers.models import Customer
+from invoices.models import Invoice, InvoiceLine
+from meters.usage import usage
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+
+
+def violations(customer: Customer) -> list[str]:
+    rules = (_totals, _one_invoice_a_cycle, _periods_tile, _ends, _billed_once, _usage_is_as_read, _numbers)
+    return [f"{rule.__name__.strip('_')}: {what}" for rule in rules for what in rule(customer)]
+
+
+def _invoices(customer: Customer) -> list[Invoice]:
+    return list(Invoice.objects.filter(customer=customer).prefetch_related("lines").order_by("finalized_at", "number"))
+
+
+def _totals(customer: Customer) -> Iterator[str]:
+    for invoice in _invoices(customer):
+        lines = sum(line.amount for line in invoice.lines.all())
+        if not lines == invoice.subtotal == invoice.total:
+            yield f"{invoice.pk} has lines of {lines}, subtotal {invoice.subtotal}, total {invoice.total}"
+        if not invoice.lines.all():
+            yield f"{invoice.pk} has no lines"
+
+
+def _one_invoice_a_cycle(customer: Customer) -> Iterator[str]:
+    cycles = Counter(
+        (invoice.subscription_id, invoice.billing_reason, invoice.period_end) for invoice in _invoices(customer)
+    )
+    yield from (f"{count} invoices for {cycle}" for cycle, count in cycles.items() if count > 1)
+
+
+def _periods_tile(customer: Customer) -> Iterator[str]:
+    for item in SubscriptionItem.objects.filter(subscription__customer=customer).select_related("subscription"):
+        periods = list(item.periods.order_by("starts_at", "ends_at"))
+        for earlier, later in zip(periods, periods[1:], strict=False):
+            if earlier.ends_at != later.starts_at:
+                yield f"{item.pk}: {earlier} is followed by {later}"
+        if not periods or periods[0].starts_at != item.subscription.start_date:
+            yield f"{item.pk} does not begin with its subscription"
+        running = 0 if item.subscription.has_ended else 1
+        if sum(period.closed_at is None for period in periods) != running:
+            yield f"{item.pk} has not {running} open period"
+
+
+def _ends(customer: Customer) -> Iterator[str]:
+    for subscription in Subscription.objects.filter(customer=customer, status=Subscription.Status.CANCELED):
+        last = ItemPeriod.objects.filter(item__subscription=subscription).order_by("-ends_at").first()
+        if last and subscription.ended_at and subscription.ended_at < last.ends_at:
+            yield f"{subscription.pk} ended at {subscription.ended_at}, its last period at {last.ends_at}"
+    for invoice in _invoices(customer):
+        if invoice.period_end < invoice.period_start:
+            yield f"{invoice.pk} covers {invoice.period_start} to {invoice.period_end}"
+
+
+def _billed_once(customer: Customer) -> Iterator[str]:
+    """Each closed and invoiced period of a metered item is on one invoice; one that is open, on none."""
+    periods = ItemPeriod.objects.filter(item__subscription__customer=customer, item__price__meter__isnull=False)
+    for period in periods:
+        invoices = set(InvoiceLine.objects.filter(item_period=period).values_list("invoice_id", flat=True))
+        wanted = 1 if period.outcome == ItemPeriod.Outcome.INVOICED else 0
+        if len(invoices) != wanted:
+            yield f"the period {period} is on {len(invoices)} invoices, not on {wanted}"
+
+
+def _usage_is_as_read(customer: Customer) -> Iterator[str]:
+    """A line's snapshot gives the line's usage again, whatever has arrived since."""
+    lines = InvoiceLine.objects.filter(invoice__customer=customer, meter__isnull=False)
+    for line in lines.select_related("meter", "item_period"):
+        assert line.meter and line.item_period
+        span = {"start": line.item_period.starts_at, "end": line.item_period.ends_at}
+        again = usage(line.meter, customer, **span, as_of=line.snapshot)
+        if (again.quantity, again.events) != (line.usage_quantity, line.usage_events):
+            told = f"{line.usage_events} events of {line.usage_quantity}"
+            yield f"{line.pk} tells of {told}, its snapshot of {again.events} of {again.quantity}"
+
+
+def _numbers(customer: Customer) -> Iterator[str]:
+    row = Customer.objects.get(pk=customer.pk)
+    given = sorted(invoice.number for invoice in _invoices(customer) if invoice.number)
+    wanted = [f"{row.invoice_prefix}-{number:04d}" for number in range(1, row.next_invoice_sequence)]
+    if given != wanted:
+        yield f"{given} instead of {wanted}"
