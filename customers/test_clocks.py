@@ -111,7 +111,7 @@ def _step(clock_id: str) -> Step | None:
     try:
         with transaction.atomic():
             clock = (
-                TestClock.objects.select_for_update(skip_locked=True)
+                TestClock.objects.select_for_update()
                 .filter(pk=clock_id, status=TestClock.Status.ADVANCING)
                 .first()
             )

@@ -34,6 +34,20 @@ def lock_subscription(subscription_id: str) -> Subscription:
     return subscription
 
 
+def lock_for_change(subscription_id: str, at: datetime) -> tuple[Subscription, datetime]:
+    """Lock a subscription, close what has ended by now, and say at which instant the change happens.
+
+    That is the customer's time. Where others have opened a period that begins later while this waited for the lock, it
+    is the beginning of that period: nothing ends before it began. Raises NotFound. Locks the customer.
+    """
+    subscription = lock_subscription(subscription_id)
+    at = subscription.customer.now(at)
+    biller().bill_due(subscription, at=at)
+    subscription = lock_subscription(subscription_id)
+    begun = ItemPeriod.objects.open().filter(item__subscription=subscription).latest_start()
+    return subscription, max(at, begun or at)
+
+
 def cancel_subscription(
     subscription_id: str, *, at: datetime, invoice_now: bool = False, reason: Reason | None = None
 ) -> Subscription:
@@ -42,10 +56,7 @@ def cancel_subscription(
     Raises NotFound, also for one that has ended. Locks the customer.
     """
     with transaction.atomic():
-        subscription = lock_subscription(subscription_id)
-        at = subscription.customer.now(at)
-        biller().bill_due(subscription, at=at)
-        subscription.refresh_from_db()
+        subscription, at = lock_for_change(subscription_id, at)
         if subscription.has_ended:
             raise NotFound("subscription", subscription_id)
         set_reason(subscription, reason)

@@ -9,8 +9,7 @@ from django.db import transaction
 
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, ParametersExclusive
-from subscriptions.biller import biller
-from subscriptions.cancel import Reason, lock_subscription, schedule_cancellation, set_reason
+from subscriptions.cancel import Reason, lock_for_change, schedule_cancellation, set_reason
 from subscriptions.models import Subscription
 from subscriptions.subscribe import check_collection
 
@@ -41,10 +40,7 @@ def update_subscription(
     """
     cancellation = cancellation or Cancellation()
     with transaction.atomic():
-        subscription = lock_subscription(subscription_id)
-        at = subscription.customer.now(at)
-        biller().bill_due(subscription, at=at)
-        subscription = lock_subscription(subscription_id)
+        subscription, at = lock_for_change(subscription_id, at)
         if subscription.has_ended:
             _check_ended(changes, cancellation)
         for name, value in changes.items():

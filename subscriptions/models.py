@@ -6,7 +6,7 @@ from typing import Self
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
 from django.db import models
-from django.db.models import F, Func, Min, OuterRef, Q, Subquery
+from django.db.models import F, Func, Max, Min, OuterRef, Q, Subquery
 
 from core.ids import IdField
 from customers.models import Customer
@@ -160,6 +160,9 @@ class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):
 
     def earliest_end(self) -> datetime | None:
         return self.aggregate(earliest=Min("ends_at"))["earliest"]
+
+    def latest_start(self) -> datetime | None:
+        return self.aggregate(latest=Max("starts_at"))["latest"]
 
 
 class _PeriodRange(Func):
