@@ -81,6 +81,17 @@ DATABASES = {"default": environ.Env.db_url_config(home.database_url())}
 # Health checks: after a restart of the database no request meets a dead connection.
 DATABASES["default"] |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True, "ATOMIC_REQUESTS": False}
 DATABASES["default"].setdefault("OPTIONS", {})
+# A process that hangs inside a transaction loses it, and nobody waits longer than this for a row that it holds:
+# one that is stopped, or cut off, must not stop the billing of everybody else.
+LOCK_TIMEOUT_SECONDS = env.int("LOCK_TIMEOUT_SECONDS", default=10)
+IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=60)
+DATABASES["default"]["OPTIONS"]["options"] = " ".join(
+    [
+        DATABASES["default"]["OPTIONS"].get("options", ""),
+        f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s",
+        f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s",
+    ]
+).strip()
 DATABASES["default"]["OPTIONS"] |= {
     "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=8), "timeout": 10},
 }

@@ -21,6 +21,9 @@ class TestClockQuerySet(models.QuerySet["TestClock"]):
         """Clocks that remove themselves now; one that advances first gets where it goes."""
         return self.filter(deletes_after__lte=at).exclude(status=TestClock.Status.ADVANCING)
 
+    def ids(self) -> list[str]:
+        return list(self.values_list("pk", flat=True))
+
 
 class TestClock(models.Model):
     """A simulated time; everything of the customers attached to it happens by this time. Test mode only."""

@@ -110,11 +110,7 @@ def _step(clock_id: str) -> Step | None:
     """
     try:
         with transaction.atomic():
-            clock = (
-                TestClock.objects.select_for_update()
-                .filter(pk=clock_id, status=TestClock.Status.ADVANCING)
-                .first()
-            )
+            clock = TestClock.objects.select_for_update().filter(pk=clock_id, status=TestClock.Status.ADVANCING).first()
             if clock is None or clock.target_frozen_time is None:
                 return None
             return _run_next_instant(clock, clock.target_frozen_time)

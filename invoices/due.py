@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.db.models import Min
+
 from core.timeline import TimedWork
 from invoices.close import close_period
 from invoices.finalize import finalize_if_due
@@ -16,9 +18,9 @@ def _next_close(clock: str) -> datetime | None:
 
 def _due_closes(at: datetime, clock: str | None, limit: int) -> Sequence[str]:
     """Subscriptions with a period that has ended, those that wait longest first."""
-    due = ItemPeriod.objects.due(at).on_clock(clock).order_by("ends_at")
-    ids = due.values_list("item__subscription_id", flat=True)[: limit * 2]
-    return list(dict.fromkeys(ids))[:limit]
+    due = ItemPeriod.objects.due(at).on_clock(clock).values("item__subscription_id")
+    waiting = due.annotate(since=Min("ends_at")).order_by("since", "item__subscription_id")
+    return [row["item__subscription_id"] for row in waiting[:limit]]
 
 
 def _next_finalization(clock: str) -> datetime | None:

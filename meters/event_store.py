@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any
@@ -13,6 +13,7 @@ from django.db import connection
 
 from meters.aggregations import AGGREGATIONS
 
+CLOCK_SLACK = timedelta(minutes=1)
 # Buckets are of UTC, whatever the zone of the session.
 BUCKET = {
     "hour": "date_trunc('hour', timestamp, 'UTC')",
@@ -34,7 +35,8 @@ class Span:
 @dataclass(frozen=True)
 class Snapshot:
     """Which events a reader saw: those whose transaction is visible in `token` (a pg_snapshot) and which were received
-    by `taken_at`. The second matters only after a restore into a cluster whose transaction numbers start again."""
+    by `taken_at`. The second matters only after a restore into a cluster whose transaction numbers start again, and
+    is taken with CLOCK_SLACK: the wall clock may have been set back between an event and the reading that saw it."""
 
     token: str
     taken_at: datetime
@@ -149,7 +151,7 @@ def _matching(span: Span) -> tuple[str, Sequence[Any]]:
     params = [span.customer_ref, span.meter_ref, span.start, span.end]
     if span.as_of is not None:
         sql += " AND pg_visible_in_snapshot(txid, %s::pg_snapshot) AND received_at <= %s"
-        params += [span.as_of.token, span.as_of.taken_at]
+        params += [span.as_of.token, span.as_of.taken_at + CLOCK_SLACK]
     return sql, params
 
 

@@ -58,7 +58,7 @@ def finalize_locking_late(invoice_id: str, at: datetime) -> Invoice | None:
 
 @contextlib.contextmanager
 def without_rules(**tables: list[str]) -> Iterator[None]:
-    """Take constraints, unique indexes and triggers (by name, by table) away; afterwards all data go and they return."""
+    """Take constraints, unique indexes and triggers away (by table); afterwards all data go and the rules return."""
     restore: list[str] = []
     for table, names in tables.items():
         for name in names:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 
 from customers.models import Customer
 from invoices.models import Invoice, InvoiceLine
@@ -37,7 +38,7 @@ def _one_invoice_a_cycle(customer: Customer) -> Iterator[str]:
 def _periods_tile(customer: Customer) -> Iterator[str]:
     for item in SubscriptionItem.objects.filter(subscription__customer=customer).select_related("subscription"):
         periods = list(item.periods.order_by("starts_at", "ends_at"))
-        for earlier, later in zip(periods, periods[1:], strict=False):
+        for earlier, later in pairwise(periods):
             if earlier.ends_at != later.starts_at:
                 yield f"{item.pk}: {earlier} is followed by {later}"
         if not periods or periods[0].starts_at != item.subscription.start_date:
@@ -71,7 +72,8 @@ def _usage_is_as_read(customer: Customer) -> Iterator[str]:
     """A line's snapshot gives the line's usage again, whatever has arrived since."""
     lines = InvoiceLine.objects.filter(invoice__customer=customer, meter__isnull=False)
     for line in lines.select_related("meter", "item_period"):
-        assert line.meter and line.item_period
+        assert line.meter
+        assert line.item_period
         span = {"start": line.item_period.starts_at, "end": line.item_period.ends_at}
         again = usage(line.meter, customer, **span, as_of=line.snapshot)
         if (again.quantity, again.events) != (line.usage_quantity, line.usage_events):

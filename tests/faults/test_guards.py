@@ -1,0 +1,189 @@
+"""History cannot be rewritten by the application itself: its own database role is refused, column by column."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.db import IntegrityError, connection, models, transaction
+
+from customers.models import Customer
+from invoices.close import close_period
+from invoices.finalize import finalize_if_due
+from invoices.models import Invoice, InvoiceLine
+from invoices.settle import pay_invoice, void_invoice
+from meters.models import MeterEvent
+from pricing.models import Price, PriceTier
+from subscriptions.models import ItemPeriod
+from tests import make
+from tests.faults.accounts import FEB, HOUR, MAR, catalog, subscribed, with_draft
+
+pytestmark = pytest.mark.django_db(transaction=True)
+REFUSED = "23000"  # what our own triggers raise; a constraint that happens to be in the way has another number
+
+# Some other value, by type.
+OTHER = {
+    "text": "CASE WHEN {c} = 'x' THEN 'y' ELSE 'x' END",
+    "character varying": "CASE WHEN {c} = 'x' THEN 'y' ELSE 'x' END",
+    "numeric": "coalesce({c}, 0) + 1",
+    "bigint": "coalesce({c}, 0) + 1",
+    "integer": "coalesce({c}, 0) + 1",
+    "smallint": "coalesce({c}, 0) + 1",
+    "boolean": "NOT {c}",
+    "timestamp with time zone": "coalesce({c}, now()) + interval '1 second'",
+    "jsonb": "jsonb_build_object('changed', {c})",
+    "uuid": "gen_random_uuid()",
+    "xid8": "'1'::xid8",
+}
+MAY_CHANGE = {
+    Invoice: {
+        "status",
+        "auto_advance",
+        "automatically_finalizes_at",
+        "amount_paid",
+        "amount_paid_off_stripe",
+        "paid_at",
+        "voided_at",
+        "marked_uncollectible_at",
+        "metadata",
+    },
+    Price: {"active", "nickname", "lookup_key", "metadata", "tax_behavior"},
+}
+
+
+@pytest.fixture
+def history() -> None:
+    """An event, a price with tiers, closed periods, and an invoice in each state after draft."""
+    things = catalog()
+    account = with_draft(things)
+    finalize_if_due(account.invoice(status="draft").pk, FEB + HOUR)
+    void_invoice(account.invoice(billing_reason="subscription_create").pk, at=FEB)
+    pay_invoice(subscribed(things).invoice().pk, at=FEB, paid_out_of_band=True)
+
+
+def refused(sql: str) -> bool:
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(sql)
+            transaction.set_rollback(True)
+    except IntegrityError as error:
+        return error.__cause__.sqlstate == REFUSED
+    return False
+
+
+def columns(model: type[models.Model]) -> Iterator[tuple[str, str]]:
+    """Each column with an expression for some other value."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s",
+            [model._meta.db_table],
+        )
+        yield from ((name, OTHER[kind].format(c=name)) for name, kind in cursor.fetchall())
+
+
+HISTORY = [
+    (MeterEvent, "true"),
+    (PriceTier, "true"),
+    (Price, "true"),
+    (ItemPeriod, "closed_at IS NOT NULL"),
+    (Invoice, "status <> 'draft'"),
+    (InvoiceLine, "invoice_id IN (SELECT id FROM invoices_invoice WHERE status <> 'draft')"),
+]
+each_table = pytest.mark.parametrize(("model", "which"), HISTORY, ids=[model.__name__ for model, _ in HISTORY])
+
+
+def test_the_application_is_an_ordinary_role():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user")
+        assert cursor.fetchone() == (False, False)
+
+
+@each_table
+def test_no_column_of_history_changes(model: type[models.Model], which: str, history: None):
+    assert model._default_manager.extra(where=[which]).exists()
+    table = model._meta.db_table
+    may = {name for name, to in columns(model) if not refused(f"UPDATE {table} SET {name} = {to} WHERE {which}")}
+    assert may <= MAY_CHANGE.get(model, set())
+
+
+@pytest.mark.parametrize(("model", "which"), [(model, which) for model, which in HISTORY if model is not Price])
+def test_history_is_not_deleted(model: type[models.Model], which: str, history: None):
+    assert refused(f"DELETE FROM {model._meta.db_table} WHERE {which}")
+
+
+@pytest.mark.parametrize("model", [MeterEvent, PriceTier, ItemPeriod, Invoice, InvoiceLine])
+def test_history_is_not_truncated(model: type[models.Model], history: None):
+    table = model._meta.db_table
+    with transaction.atomic():
+        with connection.cursor() as cursor:  # the test database has this trigger switched off, to be emptied
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER {table}_no_truncate")
+        assert refused(f"TRUNCATE {table} CASCADE")
+        transaction.set_rollback(True)
+
+
+def test_control_a_draft_its_lines_and_an_open_period_do_change():
+    """What is refused above is refused for what it is, and not because nothing ever changes."""
+    account = subscribed(catalog())
+    close_period(account.subscription.pk, FEB)
+    draft = "(SELECT id FROM invoices_invoice WHERE status = 'draft')"
+
+    assert not refused(f"UPDATE invoices_invoice SET description = 'x' WHERE id IN {draft}")
+    assert not refused(f"UPDATE invoices_invoiceline SET description = 'x' WHERE invoice_id IN {draft}")
+    assert not refused(f"DELETE FROM invoices_invoiceline WHERE invoice_id IN {draft}")
+    assert not refused("UPDATE subscriptions_itemperiod SET ends_at = ends_at + interval '1 d' WHERE closed_at IS NULL")
+    assert Customer.objects.update(name="Grace") == 1
+
+
+STATES = ("draft", "open", "paid", "void", "uncollectible")
+EDGES = {
+    ("open", "paid"),
+    ("open", "void"),
+    ("open", "uncollectible"),
+    ("uncollectible", "paid"),
+    ("uncollectible", "void"),
+}
+
+
+@pytest.mark.parametrize("state", STATES[1:])
+def test_a_finalized_invoice_moves_along_the_machine_only(state: str):
+    invoice = subscribed(catalog()).invoice()
+    if state != "open":
+        Invoice.objects.filter(pk=invoice.pk).update(
+            status=state, paid_at=MAR, amount_paid=invoice.amount_due if state == "paid" else 0
+        )
+    paid = "amount_paid = amount_due, paid_at = now()"
+    for other in STATES:
+        moved = f"UPDATE invoices_invoice SET status = '{other}', {paid} WHERE id = '{invoice.pk}'"
+        assert refused(moved) == (other != state and (state, other) not in EDGES), (state, other)
+
+
+def test_lines_cannot_be_added_to_what_is_final(history: None):
+    names = ", ".join(name for name, _ in columns(InvoiceLine) if name not in ("id", "position", "item_period_id"))
+    which = "invoice_id IN (SELECT id FROM invoices_invoice WHERE status = 'open')"
+    added = f"SELECT id || 'x', 99, NULL, {names} FROM invoices_invoiceline WHERE {which}"
+    assert refused(f"INSERT INTO invoices_invoiceline (id, position, item_period_id, {names}) {added}")
+
+
+def test_an_invoice_whose_lines_do_not_add_up_is_not_finalized():
+    account = subscribed(catalog())
+    draft = close_period(account.subscription.pk, FEB)
+    assert draft
+    draft.lines.filter(kind="unit").update(amount=1)
+
+    final = "status = 'open', number = 'X-1', finalized_at = now()"
+    assert refused(f"UPDATE invoices_invoice SET {final} WHERE id = '{draft.pk}'")
+
+
+def test_a_gap_between_periods_is_refused():
+    item = subscribed(catalog()).subscription.items.first()
+    ItemPeriod.objects.filter(item=item).update(closed_at=FEB, outcome="invoiced")
+    values = f"'{item.pk}', '{FEB + HOUR}', '{MAR}'"
+    assert refused(f"INSERT INTO subscriptions_itemperiod (item_id, starts_at, ends_at) VALUES ({values})")
+
+
+def test_an_event_cannot_be_sent_back_in_time_by_its_own_fields():
+    """Who wrote an event, and when, is the database's own word."""
+    make.meter("tokens")
+    customer = make.customer()
+    make.event(customer, at=FEB)
+    event = MeterEvent.objects.get()
+    assert event.received_at > FEB
+    assert int(event.txid) > 0
