@@ -125,18 +125,34 @@ def list_events(
     span: Span, *, formula: str, window: str | None, limit: int, offset: int = 0, part: Part | None = None
 ) -> list[StoredEvent]:
     """The events of a span, or of a part of it, oldest first; which of them count is decided over the whole span."""
-    deciding, params = _deciding(span, formula, window)
+    counts, params = _counts(span, formula, window)
     listed, listed_params = _matching(_narrowed(span, part))
     weight = AGGREGATIONS[formula].weight
     running = f"sum({weight}) FILTER (WHERE counts) OVER (ORDER BY timestamp, received_at, ident)" if weight else "NULL"
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT identifier, value, timestamp, received_at, payload, counts, {running}"
-            f" FROM (SELECT *, {deciding} AS counts FROM ({listed}) AS listed) AS e"
+            f" FROM (SELECT *, {counts} AS counts FROM ({listed}) AS listed) AS e"
             " ORDER BY timestamp, received_at, ident LIMIT %s OFFSET %s",
             [*params, *listed_params, limit, offset],
         )
         return [_stored(row, adds_up=weight is not None) for row in cursor.fetchall()]
+
+
+def deciding_event(span: Span, *, formula: str, window: str | None) -> StoredEvent | None:
+    """The event whose value alone is the quantity of the span; None without events, or where they add up."""
+    if AGGREGATIONS[formula].decided_by is None:
+        return None
+    counts, params = _counts(span, formula, window)
+    matching, matching_params = _matching(span)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT identifier, value, timestamp, received_at, payload, true, NULL"
+            f" FROM ({matching}) AS matching WHERE {counts}",
+            [*matching_params, *params],
+        )
+        row = cursor.fetchone()
+    return _stored(row, adds_up=False) if row else None
 
 
 def count_events(span: Span, *, part: Part | None = None) -> int:
@@ -160,7 +176,7 @@ def _narrowed(span: Span, part: Part | None) -> Span:
     return replace(span, start=max(span.start, part[0]), end=min(span.end, part[1]))
 
 
-def _deciding(span: Span, formula: str, window: str | None) -> tuple[str, Sequence[Any]]:
+def _counts(span: Span, formula: str, window: str | None) -> tuple[str, Sequence[Any]]:
     """A condition on `ident`: whether the event has a say in the quantity of the span."""
     order = AGGREGATIONS[formula].decided_by
     if order is None and window is None:

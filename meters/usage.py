@@ -81,6 +81,14 @@ def events_of(
     )
 
 
+def deciding_event(
+    meter: Meter, customer: Customer, *, start: datetime, end: datetime, as_of: Snapshot | None = None
+) -> StoredEvent | None:
+    """The event that alone decides `usage` (the formula "last"); None without events, or where all of them add up."""
+    span = _span(meter, customer, start, end, as_of)
+    return event_store.deciding_event(span, formula=meter.formula, window=meter.event_time_window)
+
+
 def count_events(
     meter: Meter,
     customer: Customer,

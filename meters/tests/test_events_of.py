@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from meters.usage import count_events, events_of, usage
+from meters.usage import count_events, deciding_event, events_of, usage
 from tests import make
 from tests.make import JAN, utc
 
@@ -98,3 +98,17 @@ def test_a_snapshot_leaves_out_later_arrivals():
 
     assert (event.identifier, event.counts) == ("seen", True)
     assert count_events(meter, customer, start=JAN, end=FEB, as_of=seen) == 1
+
+
+def test_the_deciding_event_is_the_one_that_is_the_quantity():
+    customer, meter = make.customer(), make.meter(formula="last", event_time_window="hour")
+    make.event(customer, value="5", at=JAN + timedelta(minutes=50), identifier="replaced")
+    make.event(customer, value="7", at=JAN, identifier="correction")
+
+    decided = deciding_event(meter, customer, start=JAN, end=FEB)
+
+    assert decided is not None
+    assert decided.identifier == "correction"
+    assert decided.value == usage(meter, customer, start=JAN, end=FEB).quantity
+    assert deciding_event(meter, customer, start=FEB, end=FEB + HOUR) is None
+    assert deciding_event(make.meter("calls"), customer, start=JAN, end=FEB) is None
