@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
-from itertools import pairwise
 
 from core.money import plain
 from meters.usage import WIDTH, UsageBucket
@@ -124,7 +123,8 @@ def _labels(start: datetime, slots: int, width: timedelta) -> list[Tick]:
         anchor = "start" if slot == 0 and slots > 2 else "end" if slot == slots - 1 and slots > 2 else "middle"
         edge = {"start": slot, "end": slot + 1}.get(anchor, slot + Decimal("0.5"))
         labels.append(Tick(_percent(HUNDRED * edge / slots), text, anchor))
-    return [label for label, after in pairwise([*labels, None]) if after is None or after.label != label.label]
+    texts = [label.label for label in labels]
+    return [label for number, label in enumerate(labels) if label.label not in texts[:number]]
 
 
 def _summary(buckets: Sequence[UsageBucket], *, bucket: str, what: str) -> str:

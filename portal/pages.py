@@ -96,9 +96,9 @@ class UsagePage(CustomerPage):
         given = self.request.GET
         chosen = choose_range(given.dict(), at=self.at, current=mine.current, previous=mine.previous)
         by = "hour" if given.get("by") == "hour" and chosen.allows_hours else "day"
-        span = {"start": chosen.period.start, "end": chosen.period.end}
-        total = usage(mine.meter, self.request.customer, **span)
-        buckets = usage_by(mine.meter, self.request.customer, **span, bucket=by, as_of=total.snapshot)
+        start, end = chosen.period.start, chosen.period.end
+        total = usage(mine.meter, self.request.customer, start=start, end=end)
+        buckets = usage_by(mine.meter, self.request.customer, start=start, end=end, bucket=by, as_of=total.snapshot)
         return {
             "meters": meters,
             "mine": mine,
