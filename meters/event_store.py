@@ -65,6 +65,15 @@ class StoredEvent:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """`counted` of `events` count; `quantity` is what these add up to, None where one event decides alone."""
+
+    events: int
+    counted: int
+    quantity: Decimal | None
+
+
+@dataclass(frozen=True)
 class Bucket:
     start: datetime
     quantity: Decimal
@@ -155,12 +164,20 @@ def deciding_event(span: Span, *, formula: str, window: str | None) -> StoredEve
     return _stored(row, adds_up=False) if row else None
 
 
-def count_events(span: Span, *, part: Part | None = None) -> int:
-    """How many events `list_events` has, those that do not count included."""
-    listed, params = _matching(_narrowed(span, part))
+def tally(span: Span, *, formula: str, window: str | None, part: Part | None = None) -> Tally:
+    """How many events `list_events` has in all, and what they make; which count is decided over the whole span."""
+    counts, params = _counts(span, formula, window)
+    listed, listed_params = _matching(_narrowed(span, part))
+    weight = AGGREGATIONS[formula].weight
+    total = f"coalesce(sum({weight}) FILTER (WHERE counts), 0)" if weight else "NULL"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) FROM ({listed}) AS listed", params)
-        return int(cursor.fetchone()[0])
+        cursor.execute(
+            f"SELECT count(*), count(*) FILTER (WHERE counts), {total}"
+            f" FROM (SELECT *, {counts} AS counts FROM ({listed}) AS listed) AS e",
+            [*params, *listed_params],
+        )
+        events, counted, quantity = cursor.fetchone()
+    return Tally(events, counted, None if quantity is None else Decimal(quantity))
 
 
 def _stored(row: Sequence[Any], *, adds_up: bool) -> StoredEvent:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from customers.models import Customer
 from meters import event_store
-from meters.event_store import Part, Snapshot, Span, StoredEvent
+from meters.event_store import Part, Snapshot, Span, StoredEvent, Tally
 from meters.models import Meter
 
 WIDTH = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
@@ -89,7 +89,7 @@ def deciding_event(
     return event_store.deciding_event(span, formula=meter.formula, window=meter.event_time_window)
 
 
-def count_events(
+def tally_events(
     meter: Meter,
     customer: Customer,
     *,
@@ -97,9 +97,10 @@ def count_events(
     end: datetime,
     as_of: Snapshot | None = None,
     part: Part | None = None,
-) -> int:
-    """How many events `events_of` has in all."""
-    return event_store.count_events(_span(meter, customer, start, end, as_of), part=part)
+) -> Tally:
+    """How many events `events_of` has in all, and what they add up to."""
+    span = _span(meter, customer, start, end, as_of)
+    return event_store.tally(span, formula=meter.formula, window=meter.event_time_window, part=part)
 
 
 def _span(meter: Meter, customer: Customer, start: datetime, end: datetime, as_of: Snapshot | None) -> Span:

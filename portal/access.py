@@ -84,7 +84,7 @@ class CustomerPage(PortalView):
         try:
             return super().answer(request, *args, **kwargs)
         except Http404:
-            return render(request, "portal/not_found.html", self._frame(), status=404)
+            return render(request, "portal/not_found.html", self._frame() | {"tab": ""}, status=404)
 
     def get(self, request: HttpRequest, **ids: str) -> HttpResponse:
         return render(request, self.template_name, self._frame() | self.context(**ids))

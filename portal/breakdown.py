@@ -12,9 +12,9 @@ from functools import cached_property
 from customers.models import Customer
 from invoices.models import InvoiceLine
 from meters.aggregations import AGGREGATIONS
-from meters.event_store import Snapshot, StoredEvent
+from meters.event_store import Snapshot, StoredEvent, Tally
 from meters.models import Meter
-from meters.usage import UsageBucket, count_events, deciding_event, events_of, usage, usage_by
+from meters.usage import UsageBucket, deciding_event, events_of, tally_events, usage_by
 from subscriptions.periods import Period
 
 PAGE = 100
@@ -26,7 +26,16 @@ class EventPage:
 
     events: list[StoredEvent]
     number: int
-    count: int
+    tally: Tally
+
+    @property
+    def count(self) -> int:
+        return self.tally.events
+
+    @property
+    def total(self) -> Decimal | None:
+        """What the events of all pages add up to; None where one event decides alone."""
+        return self.tally.quantity
 
     @property
     def pages(self) -> int:
@@ -90,17 +99,20 @@ class LineUsage:
         start, end = self._bounds(part)
         return usage_by(self.meter, self.customer, start=start, end=end, bucket=bucket, as_of=self.snapshot)
 
-    def total(self, part: Period) -> Decimal:
-        """The quantity of a part by itself."""
-        start, end = self._bounds(part)
-        return usage(self.meter, self.customer, start=start, end=end, as_of=self.snapshot).quantity
+    def total(self, part: Period | None) -> Decimal | None:
+        """What the events of a part add up to, of the whole the stored quantity; None where one event decides."""
+        if part is None:
+            return self.quantity
+        start, end = self.period.start, self.period.end
+        bounds = self._bounds(part)
+        return tally_events(self.meter, self.customer, start=start, end=end, as_of=self.snapshot, part=bounds).quantity
 
     def page(self, number: int, part: Period | None = None) -> EventPage:
         """Events, oldest first, a hundred a page; a page past the end is the last one."""
         bounds = self._bounds(part)
         start, end = self.period.start, self.period.end
-        count = count_events(self.meter, self.customer, start=start, end=end, as_of=self.snapshot, part=bounds)
-        number = min(max(1, number), max(1, -(-count // PAGE)))
+        tally = tally_events(self.meter, self.customer, start=start, end=end, as_of=self.snapshot, part=bounds)
+        number = min(max(1, number), max(1, -(-tally.events // PAGE)))
         events = events_of(
             self.meter,
             self.customer,
@@ -111,7 +123,7 @@ class LineUsage:
             limit=PAGE,
             offset=(number - 1) * PAGE,
         )
-        return EventPage(events, number, count)
+        return EventPage(events, number, tally)
 
     @cached_property
     def deciding(self) -> StoredEvent | None:

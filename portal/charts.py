@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from core.money import plain
 from meters.usage import WIDTH, UsageBucket
 from portal.formats import group, hour_label, short_day
 from subscriptions.periods import Period
@@ -13,7 +12,8 @@ from subscriptions.periods import Period
 STEPS = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
 MOST_TICKS = 5
 LABELS = 4
-COMPACT = ((Decimal(10**12), "T"), (Decimal(10**9), "B"), (Decimal(10**6), "M"), (Decimal(10**4), "K"))
+COMPACT = ((Decimal(10**12), "T"), (Decimal(10**9), "B"), (Decimal(10**6), "M"), (Decimal(10**3), "K"))
+WRITTEN_OUT = Decimal(10_000)  # below this a value is not shortened
 HUNDRED = Decimal(100)
 
 
@@ -86,8 +86,8 @@ def floor(at: datetime, width: timedelta) -> datetime:
 def compact(value: Decimal) -> str:
     """A round value, short: 1,500, 20K, 2.5M."""
     for size, letter in COMPACT:
-        if abs(value) >= size:
-            return f"{plain(value / size)}{letter}"
+        if abs(value) >= max(size, WRITTEN_OUT):
+            return f"{group(value / size)}{letter}"
     return group(value)
 
 

@@ -161,7 +161,7 @@ class LinePage(CustomerPage):
             "by": by,
             "allows_hours": allows_hours,
             "rows": rows,
-            "check": _check(rows, used.total(day) if day else used.quantity),
+            "check": _check(rows, used.total(day)),
             "chart": draw(rows, shown, bucket=by, what=used.meter.display_name),
             **_split(line),
         }
@@ -187,7 +187,6 @@ class EventsPage(CustomerPage):
             "part": hour or day,
             "narrowed": f"hour={given['hour']}" if hour else f"day={given['day']}" if day else "",
             "page": page,
-            "total": used.total(part) if (part := hour or day) else used.quantity,
         }
 
 
@@ -219,7 +218,7 @@ def _part(text: str | None, bucket: str, whole: Period) -> Period | None:
     return part
 
 
-def _check(rows: Sequence[UsageBucket], expected: Decimal) -> dict[str, Any]:
+def _check(rows: Sequence[UsageBucket], expected: Decimal | None) -> dict[str, Any]:
     total = sum((row.quantity for row in rows), Decimal(0))
     return {"total": total, "events": sum(row.events for row in rows), "holds": total == expected, "expected": expected}
 

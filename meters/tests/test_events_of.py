@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from meters.usage import count_events, deciding_event, events_of, usage
+from meters.event_store import Tally
+from meters.usage import deciding_event, events_of, tally_events, usage
 from tests import make
 from tests.make import JAN, utc
 
@@ -35,7 +36,7 @@ def test_a_page_carries_on_with_the_running_total():
     second = events_of(meter, customer, start=JAN, end=FEB, limit=2, offset=2)
 
     assert [event.running for event in second] == [Decimal(6), Decimal(8)]
-    assert count_events(meter, customer, start=JAN, end=FEB) == 5
+    assert tally_events(meter, customer, start=JAN, end=FEB) == Tally(5, 5, Decimal(10))
 
 
 def test_a_count_runs_by_one():
@@ -84,7 +85,8 @@ def test_a_part_is_judged_by_the_whole(fields):
     (early,) = events_of(meter, customer, start=JAN, end=FEB, part=part)
 
     assert (early.identifier, early.counts) == ("early", False)
-    assert count_events(meter, customer, start=JAN, end=FEB, part=part) == 1
+    tally = tally_events(meter, customer, start=JAN, end=FEB, part=part)
+    assert (tally.events, tally.counted, tally.quantity or 0) == (1, 0, 0)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -97,7 +99,7 @@ def test_a_snapshot_leaves_out_later_arrivals():
     (event,) = events_of(meter, customer, start=JAN, end=FEB, as_of=seen)
 
     assert (event.identifier, event.counts) == ("seen", True)
-    assert count_events(meter, customer, start=JAN, end=FEB, as_of=seen) == 1
+    assert tally_events(meter, customer, start=JAN, end=FEB, as_of=seen) == Tally(1, 1, None)
 
 
 def test_the_deciding_event_is_the_one_that_is_the_quantity():
