@@ -186,6 +186,8 @@ DJANGO_CELERY_BEAT_TZ_AWARE = True
 # --- billing ---------------------------------------------------------------------------------------
 # Seconds between the end of a period and the finalisation of its invoice (Stripe: one hour).
 INVOICE_GRACE_SECONDS = env.int("INVOICE_GRACE_SECONDS", default=3600)
+# How long the link of a portal session opens the portal. A browser that it has let in stays for an hour.
+PORTAL_LINK_SECONDS = env.int("PORTAL_LINK_SECONDS", default=1800)
 
 LOGGING = {
     "version": 1,

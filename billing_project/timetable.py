@@ -29,4 +29,7 @@ TIMETABLE: dict[str, Entry] = {
     "forget idempotency keys": Entry(
         "api.tasks.forget_idempotency_keys", 3600, "Removes stored answers older than a day."
     ),
+    "forget portal sessions": Entry(
+        "portal.tasks.forget_portal_sessions", 86_400, "Removes portal links that expired 30 days ago."
+    ),
 }

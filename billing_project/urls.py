@@ -9,7 +9,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz),
     path("admin/", admin.site.urls),
     *search_urls,
-    *(path("", include(f"{app}.urls")) for app in ("customers", "meters", "pricing", "subscriptions", "invoices")),
+    *(
+        path("", include(f"{app}.urls"))
+        for app in ("customers", "meters", "pricing", "subscriptions", "invoices", "portal")
+    ),
     *documentation_urls,
     *catch_all_urls,
 ]

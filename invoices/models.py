@@ -19,6 +19,14 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         """Drafts that finalize themselves and whose time has come."""
         return self._advancing().filter(automatically_finalizes_at__lte=at)
 
+    def finalized(self) -> Self:
+        """Invoices that will not change any more; what customers see as their invoices."""
+        return self.exclude(status=Invoice.Status.DRAFT)
+
+    def drafts(self) -> Self:
+        """Invoices of ended periods that may still change."""
+        return self.filter(status=Invoice.Status.DRAFT)
+
     def on_clock(self, clock: str | None) -> Self:
         """Invoices of customers on the given test clock, or of those that live in real time."""
         return self.filter(customer__test_clock=clock)

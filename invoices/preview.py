@@ -8,6 +8,7 @@ from core.ids import new_id
 from customers.models import Customer
 from invoices.build import Billable, build_lines, total_up
 from invoices.close import cycle_billables, newest_first, next_periods
+from invoices.finalize import draft_billables
 from invoices.models import Invoice, InvoiceLine, InvoicePreview
 from invoices.write import due_date, header, unsaved_lines
 from subscriptions.models import ItemPeriod, Subscription
@@ -52,6 +53,16 @@ def preview_next(subscription: Subscription, *, at: datetime) -> tuple[Invoice, 
         raise NothingUpcoming(f"No upcoming invoices for subscription: {subscription.pk}")
     period = Period(min(period.starts_at for period in ending), boundary)
     return _unsaved(subscription, billables, at, period)
+
+
+def preview_draft(draft: Invoice) -> tuple[Invoice, list[InvoiceLine]]:
+    """A draft as its finalization would write it now, with the usage that has arrived since; nothing is stored."""
+    if draft.subscription is None:
+        return draft, list(draft.lines.order_by("position"))
+    lines = build_lines(draft_billables(draft, draft.subscription))
+    totals = total_up(lines)
+    draft.subtotal, draft.total, draft.amount_due = totals.subtotal, totals.total, totals.amount_due
+    return draft, unsaved_lines(draft, lines)
 
 
 def find_subscription(subscription_id: str, customer_id: str | None) -> Subscription:

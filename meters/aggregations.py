@@ -19,13 +19,22 @@ class Counted:
 class Aggregation:
     """A formula. `sql` aggregates the columns value, timestamp, received_at, ident of the counted events, and is
     NULL or 0 where there are none; `fold` is the same in Python, for tests and audits. `needs_value`: whether an event
-    has to carry a number (else each weighs 1)."""
+    has to carry a number (else each weighs 1).
+
+    Either every counted event adds `weight` (SQL) to the quantity, so that the parts of a period add up to it; or one
+    event decides alone: the first in the order of `decided_by` (SQL)."""
 
     name: str
     label: str
     sql: str
     fold: Callable[[Sequence[Counted]], Decimal]
+    weight: str | None = None
+    decided_by: str | None = None
     needs_value: bool = True
+
+    @property
+    def adds_up(self) -> bool:
+        return self.weight is not None
 
 
 def _sum(events: Sequence[Counted]) -> Decimal:
@@ -45,13 +54,14 @@ def _last(events: Sequence[Counted]) -> Decimal:
 AGGREGATIONS = {
     aggregation.name: aggregation
     for aggregation in (
-        Aggregation("sum", "Sum of the values", "sum(value)", _sum),
-        Aggregation("count", "Number of events", "count(*)", _count, needs_value=False),
+        Aggregation("sum", "Sum of the values", "sum(value)", _sum, weight="value"),
+        Aggregation("count", "Number of events", "count(*)", _count, weight="1", needs_value=False),
         Aggregation(
             "last",
             "Value of the latest event",
             "(array_agg(value ORDER BY timestamp DESC, received_at DESC, ident DESC))[1]",
             _last,
+            decided_by="timestamp DESC, received_at DESC, ident DESC",
         ),
     )
 }

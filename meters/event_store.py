@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
@@ -14,6 +14,8 @@ from django.db import connection
 from meters.aggregations import AGGREGATIONS
 
 CLOCK_SLACK = timedelta(minutes=1)
+Part = tuple[datetime, datetime]  # [start, end) within a span
+
 # Buckets are of UTC, whatever the zone of the session.
 BUCKET = {
     "hour": "date_trunc('hour', timestamp, 'UTC')",
@@ -60,7 +62,17 @@ class StoredEvent:
     timestamp: datetime
     received_at: datetime
     payload: dict[str, Any]
-    counts: bool  # False where a later arrival of the same window replaced it
+    counts: bool  # False where a later arrival of the same window replaced it, or where another event decides alone
+    running: Decimal | None  # what the listed events up to this one add up to; None where one event decides alone
+
+
+@dataclass(frozen=True)
+class Tally:
+    """`counted` of `events` count; `quantity` is what these add up to, None where one event decides alone."""
+
+    events: int
+    counted: int
+    quantity: Decimal | None
 
 
 @dataclass(frozen=True)
@@ -120,27 +132,78 @@ def aggregate_by(span: Span, *, bucket: str, formula: str, window: str | None) -
         return [Bucket(start, Decimal(quantity), events) for start, quantity, events in cursor.fetchall()]
 
 
-def list_events(span: Span, *, window: str | None, limit: int, offset: int = 0) -> list[StoredEvent]:
-    """The events of a span, oldest first; replaced ones of a window are marked."""
-    counted, params = _counted(span, window)
+def list_events(
+    span: Span, *, formula: str, window: str | None, limit: int, offset: int = 0, part: Part | None = None
+) -> list[StoredEvent]:
+    """The events of a span, or of a part of it, oldest first; which of them count is decided over the whole span."""
+    counts, params = _counts(span, formula, window)
+    listed, listed_params = _matching(_narrowed(span, part))
+    weight = AGGREGATIONS[formula].weight
+    running = f"sum({weight}) FILTER (WHERE counts) OVER (ORDER BY timestamp, received_at, ident)" if weight else "NULL"
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT e.identifier, e.value, e.timestamp, e.received_at, e.payload, counted.ident IS NOT NULL"
-            f" FROM ({_matching(span)[0]}) AS e LEFT JOIN ({counted}) AS counted USING (ident)"
-            " ORDER BY e.timestamp, e.received_at, e.ident LIMIT %s OFFSET %s",
-            [*_matching(span)[1], *params, limit, offset],
+            f"SELECT identifier, value, timestamp, received_at, payload, counts, {running}"
+            f" FROM (SELECT *, {counts} AS counts FROM ({listed}) AS listed) AS e"
+            " ORDER BY timestamp, received_at, ident LIMIT %s OFFSET %s",
+            [*params, *listed_params, limit, offset],
         )
-        return [
-            StoredEvent(
-                row[0],
-                row[1],
-                row[2],
-                row[3],
-                json.loads(row[4]) if isinstance(row[4], str) else row[4],
-                row[5],
-            )
-            for row in cursor.fetchall()
-        ]
+        return [_stored(row, adds_up=weight is not None) for row in cursor.fetchall()]
+
+
+def deciding_event(span: Span, *, formula: str, window: str | None) -> StoredEvent | None:
+    """The event whose value alone is the quantity of the span; None without events, or where they add up."""
+    if AGGREGATIONS[formula].decided_by is None:
+        return None
+    counts, params = _counts(span, formula, window)
+    matching, matching_params = _matching(span)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT identifier, value, timestamp, received_at, payload, true, NULL"
+            f" FROM ({matching}) AS matching WHERE {counts}",
+            [*matching_params, *params],
+        )
+        row = cursor.fetchone()
+    return _stored(row, adds_up=False) if row else None
+
+
+def tally(span: Span, *, formula: str, window: str | None, part: Part | None = None) -> Tally:
+    """How many events `list_events` has in all, and what they make; which count is decided over the whole span."""
+    counts, params = _counts(span, formula, window)
+    listed, listed_params = _matching(_narrowed(span, part))
+    weight = AGGREGATIONS[formula].weight
+    total = f"coalesce(sum({weight}) FILTER (WHERE counts), 0)" if weight else "NULL"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT count(*), count(*) FILTER (WHERE counts), {total}"
+            f" FROM (SELECT *, {counts} AS counts FROM ({listed}) AS listed) AS e",
+            [*params, *listed_params],
+        )
+        events, counted, quantity = cursor.fetchone()
+    return Tally(events, counted, None if quantity is None else Decimal(quantity))
+
+
+def _stored(row: Sequence[Any], *, adds_up: bool) -> StoredEvent:
+    identifier, value, timestamp, received_at, payload, counts, running = row
+    payload = json.loads(payload) if isinstance(payload, str) else payload
+    so_far = Decimal(running or 0) if adds_up else None
+    return StoredEvent(identifier, value, timestamp, received_at, payload, counts, so_far)
+
+
+def _narrowed(span: Span, part: Part | None) -> Span:
+    if part is None:
+        return span
+    return replace(span, start=max(span.start, part[0]), end=min(span.end, part[1]))
+
+
+def _counts(span: Span, formula: str, window: str | None) -> tuple[str, Sequence[Any]]:
+    """A condition on `ident`: whether the event has a say in the quantity of the span."""
+    order = AGGREGATIONS[formula].decided_by
+    if order is None and window is None:
+        return "true", []
+    counted, params = _counted(span, window)
+    if order is not None:
+        counted = f"SELECT ident FROM ({counted}) AS counted ORDER BY {order} LIMIT 1"
+    return f"ident IN (SELECT ident FROM ({counted}) AS deciding)", params
 
 
 def _matching(span: Span) -> tuple[str, Sequence[Any]]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from customers.models import Customer
 from meters import event_store
-from meters.event_store import Snapshot, Span, StoredEvent
+from meters.event_store import Part, Snapshot, Span, StoredEvent, Tally
 from meters.models import Meter
 
 WIDTH = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
@@ -63,12 +63,44 @@ def events_of(
     start: datetime,
     end: datetime,
     as_of: Snapshot | None = None,
+    part: Part | None = None,
     limit: int = 100,
     offset: int = 0,
 ) -> list[StoredEvent]:
-    """The events behind `usage`, oldest first."""
+    """The events behind `usage`, oldest first; with `part` only those of a part of [start, end).
+
+    Which events count is decided over the whole of [start, end): an event can be replaced by one outside of `part`.
+    """
+    return event_store.list_events(
+        _span(meter, customer, start, end, as_of),
+        formula=meter.formula,
+        window=meter.event_time_window,
+        limit=limit,
+        offset=offset,
+        part=part,
+    )
+
+
+def deciding_event(
+    meter: Meter, customer: Customer, *, start: datetime, end: datetime, as_of: Snapshot | None = None
+) -> StoredEvent | None:
+    """The event that alone decides `usage` (the formula "last"); None without events, or where all of them add up."""
     span = _span(meter, customer, start, end, as_of)
-    return event_store.list_events(span, window=meter.event_time_window, limit=limit, offset=offset)
+    return event_store.deciding_event(span, formula=meter.formula, window=meter.event_time_window)
+
+
+def tally_events(
+    meter: Meter,
+    customer: Customer,
+    *,
+    start: datetime,
+    end: datetime,
+    as_of: Snapshot | None = None,
+    part: Part | None = None,
+) -> Tally:
+    """How many events `events_of` has in all, and what they add up to."""
+    span = _span(meter, customer, start, end, as_of)
+    return event_store.tally(span, formula=meter.formula, window=meter.event_time_window, part=part)
 
 
 def _span(meter: Meter, customer: Customer, start: datetime, end: datetime, as_of: Snapshot | None) -> Span:

@@ -1,0 +1,86 @@
+"""What of the database a customer may see. Every query of the pages is here, and starts from the customer."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from django.http import Http404
+
+from customers.models import Customer
+from invoices.models import Invoice, InvoiceLine, InvoiceQuerySet
+from meters.models import Meter
+from subscriptions.models import SubscriptionItem
+from subscriptions.periods import Period
+
+
+@dataclass(frozen=True)
+class CustomerMeter:
+    """A meter by which the customer is or was billed, with the running period and the one before it."""
+
+    meter: Meter
+    unit: str
+    current: Period | None
+    previous: Period | None
+
+
+def meters_of(customer: Customer) -> list[CustomerMeter]:
+    """The meters in the customer's subscriptions, ended ones included, by name.
+
+    A meter that no subscription prices is the seller's own affair and is not shown, whatever events it has.
+    """
+    found: dict[str, CustomerMeter] = {}
+    subscriptions = customer.subscriptions.prefetch_related("items__price__meter", "items__price__product")
+    for subscription in subscriptions.order_by("created_at", "id"):
+        for item in subscription.items.all():
+            if item.price.meter is None:
+                continue
+            mine = _with_periods(item, item.price.meter)
+            known = found.get(mine.meter.pk)
+            if known is None or _recency(mine) > _recency(known):
+                found[mine.meter.pk] = mine
+    return sorted(found.values(), key=lambda mine: (mine.meter.display_name.lower(), mine.meter.pk))
+
+
+def meter_of(customer: Customer, meter_id: str) -> CustomerMeter:
+    """Raises Http404 for a meter that is not one of `meters_of`."""
+    for mine in meters_of(customer):
+        if mine.meter.pk == meter_id:
+            return mine
+    raise Http404
+
+
+def invoices_of(customer: Customer) -> InvoiceQuerySet:
+    """The customer's invoices, newest first; drafts are not invoices yet."""
+    return customer.invoices.finalized().order_by("-created_at", "-id")
+
+
+def invoice_of(customer: Customer, invoice_id: str) -> Invoice:
+    """Raises Http404."""
+    invoice: Invoice | None = invoices_of(customer).filter(pk=invoice_id).first()
+    if invoice is None:
+        raise Http404
+    return invoice
+
+
+def lines_of(invoice: Invoice) -> list[InvoiceLine]:
+    return list(invoice.lines.select_related("meter").order_by("position"))
+
+
+def metered_line_of(customer: Customer, invoice_id: str, line_id: str) -> InvoiceLine:
+    """A metered line of an invoice of the customer. Raises Http404."""
+    for line in lines_of(invoice_of(customer, invoice_id)):
+        if line.pk == line_id and line.snapshot is not None:
+            return line
+    raise Http404
+
+
+def _with_periods(item: SubscriptionItem, meter: Meter) -> CustomerMeter:
+    latest = [row for row in item.periods.order_by("-starts_at", "-id")[:2] if not row.period.is_empty]
+    current = next((row.period for row in latest if row.closed_at is None), None)
+    previous = next((row.period for row in latest if row.closed_at is not None), None)
+    return CustomerMeter(meter, item.price.product.unit_label, current, previous)
+
+
+def _recency(mine: CustomerMeter) -> tuple[bool, datetime]:
+    """Of two items with one meter the running one tells the period, else the one that ran last."""
+    period = mine.current or mine.previous
+    return mine.current is not None, period.end if period else datetime.min.replace(tzinfo=UTC)

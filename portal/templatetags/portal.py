@@ -1,0 +1,72 @@
+"""Filters by which the templates write money, quantities and times."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django import template
+
+from core import money
+from portal import formats
+from subscriptions.periods import Period
+
+register = template.Library()
+
+ADDRESS_LINES = ("line1", "line2", ("postal_code", "city"), "state", "country")
+
+
+@register.filter
+def quantity(value: Decimal | int) -> str:
+    return formats.group(value)
+
+
+@register.filter(name="money")
+def money_(amount: int, currency: str) -> str:
+    return money.format_minor(amount, currency)
+
+
+@register.filter
+def unit_price(amount: Decimal, currency: str) -> str:
+    return money.format_unit_price(amount, currency)
+
+
+@register.filter
+def instant(at: datetime) -> str:
+    return formats.instant(at)
+
+
+@register.filter
+def day(at: datetime) -> str:
+    return formats.day(at)
+
+
+@register.filter
+def hour(at: datetime) -> str:
+    return formats.hour_label(at)
+
+
+@register.filter
+def exact_time(at: datetime) -> str:
+    return formats.exact_time(at)
+
+
+@register.filter
+def span(period: Period) -> str:
+    return formats.span(period)
+
+
+@register.simple_tag
+def span_of(start: datetime, end: datetime) -> str:
+    return formats.span(Period(start, end))
+
+
+@register.filter
+def address_lines(address: Mapping[str, Any] | None) -> list[str]:
+    """A frozen address as the lines of an envelope; what is not set is left out."""
+    lines = []
+    for part in ADDRESS_LINES:
+        names = (part,) if isinstance(part, str) else part
+        text = " ".join(str((address or {}).get(name) or "") for name in names).strip()
+        lines.append(text)
+    return [line for line in lines if line]
