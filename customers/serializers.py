@@ -135,6 +135,8 @@ class CustomerObject(objects.Object):
 
 
 class CreateTestClock(Params):
+    later = ("customer",)
+
     frozen_time = params.UnixTime(required=True)
     name = params.String(max_length=300)
 
