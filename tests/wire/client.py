@@ -94,7 +94,7 @@ class Wire:
         ]
         return self.price(meter, billing_scheme="tiered", tiers_mode=mode, tiers=shown, **fields)
 
-    def subscribe(self, customer: Any, *prices: Any, **fields: Any) -> Any:
+    def subscribe(self, customer: Any, /, *prices: Any, **fields: Any) -> Any:
         items = [{"price": price.id} for price in prices]
         return self.v1.subscriptions.create({"customer": customer.id, "items": items} | fields)
 
