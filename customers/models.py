@@ -69,6 +69,9 @@ class CustomerQuerySet(models.QuerySet["Customer"]):
         """Customers that are not deleted."""
         return self.filter(deleted_at=None)
 
+    def deleted(self) -> Self:
+        return self.exclude(deleted_at=None)
+
 
 class NextCustomerRef(Func):
     """The next small number for a customer; the usage tables know customers by it."""

@@ -22,5 +22,6 @@ CUSTOMER = register(
         model=Customer,
         serializer=CustomerObject,
         expandable={"test_clock": "test_helpers.test_clock"},
+        visible=lambda rows: rows.live(),
     )
 )

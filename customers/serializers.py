@@ -1,5 +1,8 @@
 """Customers and test clocks on the wire: what a call may say, and what an object looks like."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from api import objects, params
 from api.params import ListParams, Params
 from customers.models import Customer, TestClock
@@ -76,6 +79,28 @@ class ListCustomers(ListParams):
     test_clock = params.String()
 
 
+class Hash(objects.WireField):
+    """A hash kept as it was given, on the wire with every key of `params`; null where there is none."""
+
+    schema_type = {"type": ["object", "null"]}
+
+    def __init__(self, params_class: type[Params], **kwargs: Any) -> None:
+        self.params = params_class
+        super().__init__(**kwargs)
+
+    def to_representation(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        return complete(value, self.params)
+
+
+def complete(value: Mapping[str, Any], params_class: type[Params]) -> dict[str, Any]:
+    """`value` with null for each key of `params_class` that it lacks, also in the hashes within."""
+    filled: dict[str, Any] = {}
+    for name, field in params_class._declared_fields.items():
+        inner = value.get(name)
+        filled[name] = complete(inner, field.params) if inner and isinstance(field, params.Hash) else inner
+    return filled
+
+
 class InvoiceSettingsObject(objects.Object):
     custom_fields = objects.Json(source="invoice_custom_fields")
     default_payment_method = objects.Const(None)
@@ -86,7 +111,7 @@ class InvoiceSettingsObject(objects.Object):
 class CustomerObject(objects.Object):
     id = objects.Text()
     object = objects.Const("customer")
-    address = objects.Json()
+    address = Hash(AddressParams)
     balance = objects.Const(0)
     created = objects.UnixTime(source="created_at")
     currency = objects.Text()
@@ -104,12 +129,14 @@ class CustomerObject(objects.Object):
     next_invoice_sequence = objects.Integer()
     phone = objects.Text()
     preferred_locales = objects.Json()
-    shipping = objects.Json()
+    shipping = Hash(ShippingParams)
     tax_exempt = objects.Text()
     test_clock = objects.ObjectId(source="test_clock_id")
 
 
 class CreateTestClock(Params):
+    later = ("customer",)
+
     frozen_time = params.UnixTime(required=True)
     name = params.String(max_length=300)
 

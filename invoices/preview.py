@@ -112,5 +112,5 @@ def find_preview(preview_id: str, at: datetime) -> tuple[dict[str, Any], list[di
     """A kept preview and its lines. Raises NotFound."""
     kept = InvoicePreview.objects.filter(pk=preview_id, created_at__gte=at - KEPT).first()
     if kept is None:
-        raise NotFound("invoice", preview_id)
+        raise NotFound("invoice", preview_id, param="id")
     return kept.body, kept.lines

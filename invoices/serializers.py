@@ -5,6 +5,7 @@ from typing import Any
 
 from api import objects, params
 from api.params import ListParams, Params
+from customers.serializers import AddressParams, Hash, ShippingParams
 from invoices.models import Invoice, InvoiceLine
 from subscriptions.models import Subscription
 
@@ -206,11 +207,11 @@ class InvoiceObject(objects.Object):
     custom_fields = objects.Json()
     customer = objects.ObjectId(source="customer_id")
     customer_account = objects.Const(None)
-    customer_address = objects.Json()
+    customer_address = Hash(AddressParams)
     customer_email = objects.Text()
     customer_name = objects.Text()
     customer_phone = objects.Text()
-    customer_shipping = objects.Json()
+    customer_shipping = Hash(ShippingParams)
     customer_tax_exempt = objects.Text()
     customer_tax_ids = objects.Fixed([])
     default_payment_method = objects.Const(None)

@@ -18,7 +18,7 @@ OLDEST = timedelta(days=35)
 NEWEST = timedelta(minutes=5)
 MAX_DIGITS = 15
 MAX_PLACES = 12
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 
 
 class EventRefused(BillingError):

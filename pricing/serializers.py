@@ -134,6 +134,7 @@ class ListProducts(ListParams):
     created = params.TimeRange()
     ids = params.Array(params.String(max_length=64))
     shippable = params.Boolean()
+    type = params.Choice(["service"])  # all are
     url = params.String(max_length=2048)
 
 

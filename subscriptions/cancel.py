@@ -100,11 +100,12 @@ def schedule_cancellation(
     Raises InvalidRequest; NotSupported where a licensed item would have to be credited.
     """
     periods = list(ItemPeriod.objects.open().filter(item__subscription=subscription).select_related("item__price"))
-    when = _period_end(periods) if at_period_end else _resolve(cancel_at, periods)
+    naturals = {period: next_boundary(subscription.anchor, period.item.cadence, period.starts_at) for period in periods}
+    ends = set(naturals.values())
+    when = _period_end(ends) if at_period_end else _resolve(cancel_at, ends)
     if when is not None and when <= at:
         raise InvalidRequest("cancel_at must be in the future.", param="cancel_at")
-    for period in periods:
-        natural = next_boundary(subscription.anchor, period.item.cadence, period.starts_at)
+    for period, natural in naturals.items():
         ends_at = min(natural, when) if when else natural
         if ends_at == period.ends_at:
             continue
@@ -136,21 +137,20 @@ def set_reason(subscription: Subscription, reason: Reason | None) -> None:
         subscription.cancellation_feedback = reason.feedback
 
 
-def _period_end(periods: list[ItemPeriod]) -> datetime:
-    ends = {period.ends_at for period in periods}
+def _period_end(ends: set[datetime]) -> datetime:
     if len(ends) > 1:
         raise InvalidRequest(
             "The items of this subscription end their periods at different times; use "
             "cancel_at=min_period_end or cancel_at=max_period_end.",
             param="cancel_at_period_end",
         )
-    return ends.pop()
+    return min(ends)
 
 
-def _resolve(cancel_at: datetime | str | None, periods: list[ItemPeriod]) -> datetime | None:
+def _resolve(cancel_at: datetime | str | None, ends: set[datetime]) -> datetime | None:
     if cancel_at == "min_period_end":
-        return min(period.ends_at for period in periods)
+        return min(ends)
     if cancel_at == "max_period_end":
-        return max(period.ends_at for period in periods)
+        return max(ends)
     assert not isinstance(cancel_at, str), "only the two words are let through"
     return cancel_at

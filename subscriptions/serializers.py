@@ -117,7 +117,7 @@ class CancelSubscription(Params):
 
 
 class ListSubscriptions(ListParams):
-    later = ("automatic_tax", "plan")
+    later = ("automatic_tax", "customer_account", "plan")
 
     collection_method = params.Choice(Subscription.CollectionMethod)
     created = params.TimeRange()

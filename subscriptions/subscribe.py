@@ -212,7 +212,8 @@ def _apply_cancellation(subscription: Subscription, spec: SubscriptionSpec, at: 
             "You may only specify one of these parameters: cancel_at, cancel_at_period_end.",
             param="cancel_at",
         )
+    # Nothing has been billed in advance yet, so a period that is cut short needs no credit.
     if spec.cancel_at_period_end:
-        schedule_cancellation(subscription, at_period_end=True, at=at)
+        schedule_cancellation(subscription, at_period_end=True, at=at, prorate=False)
     elif spec.cancel_at:
-        schedule_cancellation(subscription, cancel_at=spec.cancel_at, at=at)
+        schedule_cancellation(subscription, cancel_at=spec.cancel_at, at=at, prorate=False)
