@@ -90,6 +90,13 @@ class LineUsage:
         return self.line.usage_quantity
 
     @property
+    def read_at(self) -> datetime:
+        """When the usage was read for the last time, by the customer's time."""
+        assert self.line.usage_read_at is not None, "a metered line says when its usage was read"
+        simulated = self.line.invoice.finalized_at if self.customer.test_clock else None
+        return simulated or self.line.usage_read_at
+
+    @property
     def adds_up(self) -> bool:
         """Whether days, hours and events each add up to the quantity; else one event decides it."""
         return AGGREGATIONS[self.meter.formula].adds_up

@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 
 from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from core import money
 from portal import formats
@@ -32,8 +34,8 @@ def unit_price(amount: Decimal, currency: str) -> str:
 
 
 @register.filter
-def instant(at: datetime) -> str:
-    return formats.instant(at)
+def instant(at: datetime) -> SafeString:
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), formats.instant(at))
 
 
 @register.filter

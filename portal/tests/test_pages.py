@@ -51,7 +51,8 @@ def test_an_event_is_on_the_pages_at_once():
 
     overview = text(client, "/portal/")
 
-    assert '1,234.5 <span class="unit">token</span>' in overview
+    assert '<p class="figure">1,234.5</p>' in overview
+    assert "Jan 1 – Jan 31, 2026 · unit: token" in overview
     assert "$3,086.25" in overview
     assert "As of <time" in overview
     assert "Jan 31, 2026, 23:59:00 UTC" in overview  # the time of the test clock
