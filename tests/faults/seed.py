@@ -12,8 +12,6 @@ from subscriptions.models import ItemPeriod
 from tests import make
 from tests.faults.invariants import violations
 
-WEEKS = 4  # whole periods that have ended for each subscription
-
 
 def hurry() -> None:
     """Look for due work every second."""
@@ -23,20 +21,20 @@ def hurry() -> None:
         row.save()
 
 
-def subscribe_long_ago(customers: int) -> None:
-    begin = clock.now() - timedelta(weeks=WEEKS, hours=1)
+def subscribe_long_ago(customers: int, weeks: int) -> None:
+    begin = clock.now() - timedelta(weeks=weeks, hours=1)
     meter = make.meter("worker_tokens", at=begin)
     tokens = make.price(meter=meter, unit="2.5", interval="week")
     seat = make.price(unit="700", interval="week", product="Seat")
     with transaction.atomic():  # all of it becomes due at one moment
         for number in range(customers):
-            _subscribe(begin, number, tokens, seat)
+            _subscribe(begin, weeks, number, tokens, seat)
 
 
-def _subscribe(begin: datetime, number: int, *prices: object) -> None:
+def _subscribe(begin: datetime, weeks: int, number: int, *prices: object) -> None:
     customer = make.customer(begin, name=f"Worker {number}")
     make.subscribe(customer, *prices, at=begin)  # type: ignore[arg-type]
-    for week in range(WEEKS):
+    for week in range(weeks):
         at = begin + timedelta(weeks=week, hours=1)
         make.event(customer, "worker_tokens", str(1 + number + week), at=at)
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.faults import events, workers
-from tests.faults.seed import WEEKS
 from tests.stack import Server
 
 pytestmark = [pytest.mark.system, pytest.mark.xdist_group("server")]
@@ -41,6 +40,6 @@ def test_two_beats_and_four_workers_make_one_invoice_a_period(own_server: Server
     state = workers.run(own_server, customers=CUSTOMERS, kills=1, timeout=60)
 
     assert state["wrong"] == []
-    assert (state["due"], state["invoices"], state["open"]) == (0, CUSTOMERS * WEEKS, CUSTOMERS * WEEKS)
+    assert (state["due"], state["invoices"], state["open"]) == (0, CUSTOMERS * workers.WEEKS, CUSTOMERS * workers.WEEKS)
     assert (state["killed"], state["stopped"]) == (1, 1)
     assert workers.in_django(own_server, "seed.sees_a_second_invoice()") is True

@@ -14,10 +14,10 @@ import redis
 
 from billing_project import home
 from billing_project.embedded.processes import SUPERVISED
-from tests.faults.seed import WEEKS
 from tests.stack import ROOT, Server
 
 EXTRA_WORKERS = 3
+WEEKS = 4  # whole periods that have ended for each subscription
 
 
 def in_django(server: Server, code: str) -> object:
@@ -70,7 +70,7 @@ def run(
     flushes = killed = stopped = 0
     deadline = time.monotonic() + timeout
     with crowd(server) as extras:
-        in_django(server, f"(seed.hurry(), seed.subscribe_long_ago({customers}))")
+        in_django(server, f"(seed.hurry(), seed.subscribe_long_ago({customers}, {WEEKS}))")
         while time.monotonic() < deadline:
             for _ in range(5):
                 time.sleep(random.random() * 0.4)
