@@ -98,8 +98,10 @@ def test_the_application_is_an_ordinary_role():
 
 @each_table
 def test_no_column_of_history_changes(model: type[models.Model], which: str, history: None):
-    assert model._default_manager.extra(where=[which]).exists()
     table = model._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table} WHERE {which}")
+        assert cursor.fetchone()[0]
     may = {name for name, to in columns(model) if not refused(f"UPDATE {table} SET {name} = {to} WHERE {which}")}
     assert may <= MAY_CHANGE.get(model, set())
 
