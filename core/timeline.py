@@ -14,7 +14,7 @@ from datetime import datetime
 class TimedWork:
     """One kind of work that becomes due at an instant kept in a row.
 
-    next_at: the earliest instant at which a row is due, for the rows of one test clock (its id).
+    next_at: the earliest instant at which a row is due, for the rows of one test clock (its id), or of none (None).
     due: ids of rows due at `at`, oldest first, at most `limit`; rows of the given test clock, or of none (None).
     run: the verb; does the work of one id if it is still due at `at`, else returns None. Safe to repeat and to race.
     order: of two works due at the same instant the lower number goes first.
@@ -22,7 +22,7 @@ class TimedWork:
 
     name: str
     order: int
-    next_at: Callable[[str], datetime | None]
+    next_at: Callable[[str | None], datetime | None]
     due: Callable[[datetime, str | None, int], Sequence[str]]
     run: Callable[[str, datetime], object]
 

@@ -12,7 +12,7 @@ from invoices.models import Invoice
 from subscriptions.models import ItemPeriod
 
 
-def _next_close(clock: str) -> datetime | None:
+def _next_close(clock: str | None) -> datetime | None:
     return ItemPeriod.objects.open().on_clock(clock).earliest_end()
 
 
@@ -23,7 +23,7 @@ def _due_closes(at: datetime, clock: str | None, limit: int) -> Sequence[str]:
     return [row["item__subscription_id"] for row in waiting[:limit]]
 
 
-def _next_finalization(clock: str) -> datetime | None:
+def _next_finalization(clock: str | None) -> datetime | None:
     return Invoice.objects.on_clock(clock).next_finalization()
 
 

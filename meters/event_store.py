@@ -87,24 +87,29 @@ def ident_of(identifier: str) -> UUID:
     return UUID(bytes=blake2b(identifier.encode(), digest_size=16).digest())
 
 
-def insert(event: NewEvent) -> bool:
-    """Store an event unless its identifier is there already; whether it was stored."""
+def insert_many(events: Sequence[NewEvent]) -> set[UUID]:
+    """Store the events whose identifiers are not there yet, in this order, in one statement; which were stored.
+
+    Of two with the same identifier the first is stored.
+    """
+    columns: list[Any] = [
+        [event.ident for event in events],
+        [event.identifier for event in events],
+        [event.customer_ref for event in events],
+        [event.meter_ref for event in events],
+        [event.value for event in events],
+        [event.timestamp for event in events],
+        [json.dumps(event.payload) for event in events],
+    ]
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO meters_meterevent"
             " (ident, identifier, customer_ref, meter_ref, value, timestamp, payload)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb) ON CONFLICT (ident) DO NOTHING RETURNING 1",
-            [
-                event.ident,
-                event.identifier,
-                event.customer_ref,
-                event.meter_ref,
-                event.value,
-                event.timestamp,
-                json.dumps(event.payload),
-            ],
+            " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::int[], %s::numeric[],"
+            " %s::timestamptz[], %s::jsonb[]) ON CONFLICT (ident) DO NOTHING RETURNING ident",
+            columns,
         )
-        return cursor.fetchone() is not None
+        return {ident for (ident,) in cursor.fetchall()}
 
 
 def aggregate(span: Span, *, formula: str, window: str | None) -> tuple[Decimal, int, Snapshot]:

@@ -1,7 +1,8 @@
-"""Takes an event in: checks it against its meter and customer, and stores it once."""
+"""Takes events in: checks each against its meter and customer, and stores it once."""
 
 import re
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -41,9 +42,20 @@ class Accepted:
     meter: Meter
     customer: Customer
     identifier: str
+    value: Decimal
     timestamp: datetime
     payload: dict[str, str]
     created: datetime
+
+
+@dataclass(frozen=True)
+class Sent:
+    """An event as a caller sends it."""
+
+    event_name: str
+    payload: dict[str, str]
+    identifier: str | None = None
+    timestamp: datetime | None = None
 
 
 def record_event(
@@ -60,26 +72,55 @@ def record_event(
 
     Raises EventRefused (no active meter, no such customer, no or bad value, time out of range), DuplicateEvent.
     """
-    meter = _active_meter(event_name)
-    customer = _customer(meter, payload)
-    now = customer.now(at)
-    happened = (timestamp or now).replace(microsecond=0) if timestamp is None else timestamp
-    check_time(happened, now)
-    identifier = identifier or str(uuid.uuid4())
-    stored = event_store.insert(
-        event_store.NewEvent(
-            ident=event_store.ident_of(identifier),
-            identifier=identifier,
-            customer_ref=customer.ref,
-            meter_ref=meter.ref,
-            value=value_of(meter, payload),
-            timestamp=happened,
-            payload=payload,
-        )
+    [outcome] = record_events([Sent(event_name, payload, identifier, timestamp)], at=at)
+    if isinstance(outcome, BillingError):
+        raise outcome
+    return outcome
+
+
+def record_events(sent: Sequence[Sent], *, at: datetime) -> list[Accepted | BillingError]:
+    """Store those of many events that can be counted, in one statement; what became of each, in their order."""
+    meters = {m.event_name: m for m in Meter.objects.active().filter(event_name__in={one.event_name for one in sent})}
+    customers = _customers(sent, meters)
+    checked = [_check(one, meters, customers, at) for one in sent]
+    new = [_row(accepted) for accepted in checked if isinstance(accepted, Accepted)]
+    stored = event_store.insert_many(new) if new else set()
+    outcomes: list[Accepted | BillingError] = []
+    for outcome in checked:
+        if isinstance(outcome, Accepted):
+            ident = event_store.ident_of(outcome.identifier)
+            outcomes.append(outcome if ident in stored else DuplicateEvent(outcome.identifier))
+            stored.discard(ident)
+        else:
+            outcomes.append(outcome)
+    return outcomes
+
+
+def _check(
+    sent: Sent, meters: Mapping[str, Meter], customers: Mapping[str, Customer], at: datetime
+) -> Accepted | EventRefused:
+    try:
+        meter = _active_meter(sent.event_name, meters)
+        customer = _customer(meter, sent.payload, customers)
+        now = customer.now(at)
+        happened = sent.timestamp or now.replace(microsecond=0)
+        check_time(happened, now)
+        value = value_of(meter, sent.payload)
+    except EventRefused as refusal:
+        return refusal
+    return Accepted(meter, customer, sent.identifier or str(uuid.uuid4()), value, happened, sent.payload, now)
+
+
+def _row(accepted: Accepted) -> event_store.NewEvent:
+    return event_store.NewEvent(
+        ident=event_store.ident_of(accepted.identifier),
+        identifier=accepted.identifier,
+        customer_ref=accepted.customer.ref,
+        meter_ref=accepted.meter.ref,
+        value=accepted.value,
+        timestamp=accepted.timestamp,
+        payload=accepted.payload,
     )
-    if not stored:
-        raise DuplicateEvent(identifier)
-    return Accepted(meter, customer, identifier, happened, payload, now)
 
 
 def check_time(happened: datetime, now: datetime) -> None:
@@ -120,8 +161,8 @@ def value_of(meter: Meter, payload: dict[str, Any]) -> Decimal:
     return value
 
 
-def _active_meter(event_name: str) -> Meter:
-    meter = Meter.objects.active().filter(event_name=event_name).first()
+def _active_meter(event_name: str, meters: Mapping[str, Meter]) -> Meter:
+    meter = meters.get(event_name)
     if meter is None:
         raise EventRefused(
             f"Invalid event_name: {event_name}. No active meter found with this event name.",
@@ -130,12 +171,19 @@ def _active_meter(event_name: str) -> Meter:
     return meter
 
 
-def _customer(meter: Meter, payload: dict[str, str]) -> Customer:
+def _customers(sent: Sequence[Sent], meters: Mapping[str, Meter]) -> dict[str, Customer]:
+    """The customers that the events name, by id."""
+    ids = {one.payload.get(meter.customer_key, "") for one in sent if (meter := meters.get(one.event_name)) is not None}
+    return {
+        customer.pk: customer for customer in Customer.objects.live().select_related("test_clock").filter(pk__in=ids)
+    }
+
+
+def _customer(meter: Meter, payload: dict[str, str], customers: Mapping[str, Customer]) -> Customer:
     param = f"payload[{meter.customer_key}]"
     customer_id = payload.get(meter.customer_key)
     if not customer_id:
         raise EventRefused(f"The payload has no customer under the key '{meter.customer_key}'.", param=param)
-    customer = Customer.objects.live().select_related("test_clock").filter(pk=customer_id).first()
-    if customer is None:
+    if customer_id not in customers:
         raise EventRefused(f"No such customer: '{customer_id}'", param=param, code="resource_missing")
-    return customer
+    return customers[customer_id]

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 from customers.lifecycle import create_customer
@@ -16,7 +17,13 @@ from pricing.products import create_product
 from subscriptions.models import Subscription
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
 
+_names = count(1)
 JAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def new_name() -> str:
+    """A name that nothing has yet."""
+    return f"name_{next(_names)}"
 
 
 def utc(year: int, month: int, day: int, *time: int) -> datetime:

@@ -1,0 +1,121 @@
+"""Who is in the demo data: three invented companies, what they pay for, and how they use it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from billing_project.demo_usage import Shape, calls, chat, storage
+from pricing.prices import TierSpec
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something a company pays for: metered where it has an `event_name`, else `quantity` of it in advance.
+
+    Amounts in minor units; `unit_amount` is for one unit, or for `per` of them.
+    """
+
+    product: str
+    unit_label: str
+    event_name: str | None = None
+    formula: str = "sum"
+    window: str | None = None
+    unit_amount: Decimal | None = None
+    per: int | None = None
+    tiers_mode: str | None = None
+    tiers: Sequence[TierSpec] = ()
+    quantity: int | None = None
+
+
+@dataclass(frozen=True)
+class Company:
+    """A customer with `days` of history in periods of one `interval`; `settled` says what became of its invoices that
+    were not paid by themselves, oldest first (those beyond stay open)."""
+
+    name: str
+    email: str
+    prefix: str
+    country: str
+    currency: str
+    interval: str
+    days: float
+    items: Sequence[Item]
+    use: Shape
+    settled: Sequence[str]
+
+
+def tier(up_to: int | None, unit_amount: str, flat_amount: str | None = None) -> TierSpec:
+    return TierSpec(
+        up_to=None if up_to is None else Decimal(up_to),
+        unit_amount=Decimal(unit_amount),
+        flat_amount=None if flat_amount is None else Decimal(flat_amount),
+    )
+
+
+COMPANIES = (
+    Company(
+        name="Lumen Harbor AI",
+        email="billing@lumen-harbor.example",
+        prefix="LUMEN",
+        country="US",
+        currency="usd",
+        interval="month",
+        days=67.4,
+        items=(
+            Item(
+                "Prompt tokens",
+                "token",
+                event_name="prompt_tokens",
+                tiers_mode="graduated",
+                tiers=(tier(1_000_000, "0.00025", "1900"), tier(5_000_000, "0.0002"), tier(None, "0.00015")),
+            ),
+            Item(
+                "Completion tokens",
+                "token",
+                event_name="completion_tokens",
+                tiers_mode="graduated",
+                tiers=(tier(500_000, "0.001"), tier(None, "0.0008")),
+            ),
+        ),
+        use=chat,
+        settled=("paid",),
+    ),
+    Company(
+        name="Pigeonpost Maps",
+        email="accounts@pigeonpost.example",
+        prefix="PIGEON",
+        country="IE",
+        currency="eur",
+        interval="month",
+        days=64.2,
+        items=(
+            Item("Map calls", "call", event_name="api_calls", unit_amount=Decimal("14.5"), per=1000),
+            Item("Team seat", "seat", unit_amount=Decimal(2900), quantity=6),
+        ),
+        use=calls,
+        settled=("paid", "paid"),
+    ),
+    Company(
+        name="Cold Attic Storage",
+        email="keiri@cold-attic.example",
+        prefix="ATTIC",
+        country="JP",
+        currency="jpy",
+        interval="week",
+        days=59.6,
+        items=(
+            Item(
+                "Cold storage",
+                "GB",
+                event_name="stored_gb",
+                formula="last",
+                window="day",
+                tiers_mode="volume",
+                tiers=(tier(500, "6", "500"), tier(1000, "5.5", "500"), tier(None, "4.75")),
+            ),
+            Item("Restored files", "file", event_name="restored_files", formula="count", unit_amount=Decimal("12.5")),
+        ),
+        use=storage,
+        settled=("paid", "paid", "void", "paid", "paid", "uncollectible", "paid"),
+    ),
+)
