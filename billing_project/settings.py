@@ -6,6 +6,7 @@ from pathlib import Path
 import environ
 
 from billing_project import home
+from billing_project.theme import UNFOLD as UNFOLD
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent

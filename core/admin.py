@@ -121,7 +121,7 @@ class PageAdmin(ModelAdmin):
             else:
                 self.log_change(request, row, f"{button.label}.")
         if button.answer:
-            context = self._page(request, row, title=button.label) | {"outcome": outcome, "button": button}
+            context = self._page(request, row, title=button.label) | dict(button.tell(outcome, request))
             return TemplateResponse(request, button.answer, context)
         messages.success(request, button.done)
         return HttpResponseRedirect(self._list() if button.deletes else self._page_of(row))

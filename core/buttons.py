@@ -11,6 +11,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Model
+from django.http import HttpRequest
 
 Run = Callable[[Any, datetime, Mapping[str, Any]], Any]
 
@@ -27,8 +28,8 @@ class Confirmation(forms.Form):
 class Button:
     """`run(row, at, answers)` carries out the verb; `when` says for which rows the button is there.
 
-    `answer`: a template that shows the outcome, for outcomes that are shown once and kept nowhere; else the page of
-    the row is shown again, or the list where the row `deletes`.
+    `answer`: a template that shows what `tell` makes of the outcome, where that is shown once; else the page of the
+    row is shown again, or the list where the row `deletes`.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Button:
     danger: bool = False
     deletes: bool = False
     answer: str | None = None
+    tell: Callable[[Any, HttpRequest], Mapping[str, Any]] = lambda outcome, request: {"outcome": outcome}
 
 
 _buttons: dict[type[Model], list[Button]] = {}
