@@ -9,15 +9,16 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import messages
-from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.utils import flatten_fieldsets, quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.enums import ActionVariant
+from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core import clock
 from core.admin_forms import VerbForm, VerbFormSet
@@ -63,6 +64,7 @@ class PageAdmin(ModelAdmin):
     list_filter_submit = True
     list_fullwidth = False
     show_full_result_count = False
+    formfield_overrides = {models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})}}
     empty_value_display = "–"
     # What an empty list says, and to do next.
     empty_list = ""
@@ -176,6 +178,8 @@ class VerbAdmin(PageAdmin):
     """Pages whose saving is a verb: a subclass says which in `create` and `update`."""
 
     form = VerbForm
+    # The form of an old row, where it is another than that of a new one.
+    change_form: type[VerbForm] | None = None
     # Fields of a new row, where they are others than those of an old one.
     add_fieldsets: Sequence[Any] = ()
     # Inlines of a new row.
@@ -193,9 +197,19 @@ class VerbAdmin(PageAdmin):
         return list(self.add_inlines) if obj is None else []
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> type[VerbForm]:
+        kwargs.setdefault("form", self._form_of(obj))
         made = super().get_form(request, obj, change=change, **kwargs)  # a class of this request alone
+        for name in set(made.base_fields) - set(flatten_fieldsets(self.get_fieldsets(request, obj))):
+            del made.base_fields[name]  # declared, but not on this page
         made.refusal = getattr(request, REFUSAL, None)
         return made
+
+    def get_exclude(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        """What the form declares itself is not asked of the model, which may call it not editable."""
+        return list(self._form_of(obj).declared_fields)
+
+    def _form_of(self, obj: Any) -> type[VerbForm]:
+        return self.form if obj is None or self.change_form is None else self.change_form
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Show or save the form; where the verb refuses, roll back and show the form again with its reason."""

@@ -117,6 +117,7 @@ class MeteredFilter(admin.SimpleListFilter):
 @admin.register(Price)
 class PriceAdmin(VerbAdmin):
     form = PriceForm
+    change_form = PriceChangeForm
     change_form_after_template = "pricing/admin/_live_samples.html"
     panels_first = True
     empty_list = "A price says what a product costs. Create one, per unit or in tiers, by usage or by quantity."
@@ -142,7 +143,6 @@ class PriceAdmin(VerbAdmin):
     )
     add_fieldsets = (
         (None, {"fields": ("product", "currency", "meter", "interval", "interval_count")}),
-        ("Cost", {"fields": ("scheme", "unit_amount_decimal", "transform_divide_by", "transform_round")}),
         (
             "More",
             {
@@ -150,6 +150,8 @@ class PriceAdmin(VerbAdmin):
                 "fields": ("nickname", "lookup_key", "tax_behavior", "active", "metadata"),
             },
         ),
+        # Last, so that the tiers follow it.
+        ("Cost", {"fields": ("scheme", "unit_amount_decimal", "transform_divide_by", "transform_round")}),
     )
 
     class Media:
@@ -164,11 +166,6 @@ class PriceAdmin(VerbAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         return self.readonly_fields if obj else ()
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        if obj is not None:
-            kwargs["form"] = PriceChangeForm
-        return super().get_form(request, obj, change=change, **kwargs)
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Of what can get new prices."""

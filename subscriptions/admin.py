@@ -48,6 +48,7 @@ class ItemInline(VerbInline):
 @admin.register(Subscription)
 class SubscriptionAdmin(VerbAdmin):
     form = SubscriptionForm
+    change_form = SubscriptionChangeForm
     panels_first = True
     empty_list = "A subscription bills a customer, period by period, at the prices of its items. Create one."
     search_fields = ("id", "description", "customer__name", "customer__email", "customer__id")
@@ -109,11 +110,6 @@ class SubscriptionAdmin(VerbAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         return self.readonly_fields if obj else ()
-
-    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
-        if obj is not None:
-            kwargs["form"] = SubscriptionChangeForm
-        return super().get_form(request, obj, change=change, **kwargs)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or not obj.has_ended)

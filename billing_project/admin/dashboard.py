@@ -28,6 +28,7 @@ LATEST = 8
 def show_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Called by the theme with the context of the first page."""
     at = clock.now()
+    context["title"] = "Dashboard"
     context["dashboard"] = {
         "stats": [*_billing(at), *_people(), *_late(at)],
         "events": _events(at),
