@@ -110,6 +110,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = True
+FORMAT_MODULE_PATH = ["billing_project.formats"]
 USE_TZ = True
 
 STATIC_URL = "static/"

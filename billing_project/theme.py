@@ -12,6 +12,10 @@ def _css(request: HttpRequest) -> str:
     return static("admin_pages/admin.css")
 
 
+def _icon(request: HttpRequest) -> str:
+    return static("admin_pages/icon.svg")
+
+
 def _item(title: str, icon: str, page: str) -> dict[str, Any]:
     """A line of the navigation; `page` is app_model. Seen by those who may see the rows."""
     app, model = page.rsplit("_", 1)
@@ -41,6 +45,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_SUBHEADER": "Usage-based billing",
     "SITE_SYMBOL": "account_balance",
     "SITE_URL": None,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _icon}],
     "SHOW_VIEW_ON_SITE": False,
     "SHOW_BACK_BUTTON": True,
     "DASHBOARD_CALLBACK": "billing_project.admin.dashboard.show_dashboard",

@@ -63,7 +63,6 @@ class PageAdmin(ModelAdmin):
     list_per_page = 50
     list_filter_submit = True
     list_fullwidth = False
-    show_full_result_count = False
     formfield_overrides = {models.TextField: {"widget": UnfoldAdminTextareaWidget(attrs={"rows": 3})}}
     empty_value_display = "–"
     # What an empty list says, and to do next.

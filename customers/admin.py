@@ -65,7 +65,7 @@ class CustomerAdmin(VerbAdmin):
     empty_list = "A customer is who uses and who pays. Create one here, or send POST /v1/customers."
     search_fields = ("name", "email", "id")
     search_help_text = "Search by name, email or id"
-    list_display = ("who", "email", "id", "currency_code", "test_clock", "created_at")
+    list_display = ("who", "email", "currency_code", "test_clock", "created_at", "id")
     list_display_links = ("who",)
     list_filter = (StandingFilter, ClockedFilter, "currency", ("created_at", RangeDateFilter))
     list_select_related = ("test_clock",)

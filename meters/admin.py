@@ -142,12 +142,14 @@ class CustomerFilter(TextFilter):
 @admin.register(MeterEvent)
 class MeterEventAdmin(ReadOnlyAdmin):
     empty_list = "Events arrive through POST /v1/billing/meter_events; each names a meter by its event name."
+    # Counting the events would read all of them.
     paginator = InfinitePaginator
+    show_full_result_count = False
     search_fields = ("identifier",)
     search_help_text = "Search by the whole identifier"
-    list_display = ("timestamp", "meter_name", "customer_name", "amount", "identifier", "received_at")
+    list_display = ("happened", "meter_name", "customer_name", "amount", "identifier", "received_at")
     list_filter = (CustomerFilter, MeterFilter, ("timestamp", RangeDateTimeFilter))
-    sortable_by = ("timestamp", "received_at")
+    sortable_by = ("happened", "received_at")
     fields = ("identifier", "meter_name", "customer_name", "amount", "timestamp", "received_at", "payload")
     readonly_fields = fields
 
@@ -172,6 +174,10 @@ class MeterEventAdmin(ReadOnlyAdmin):
         if not search_term:
             return queryset, False
         return queryset.filter(pk=event_store.ident_of(search_term.strip())), False
+
+    @display(description="Time (UTC)", ordering="timestamp")
+    def happened(self, row: MeterEvent) -> str:
+        return f"{row.timestamp:%d %b %Y %H:%M:%S}"
 
     @display(description="Meter")
     def meter_name(self, row: Any) -> str:

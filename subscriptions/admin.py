@@ -53,7 +53,7 @@ class SubscriptionAdmin(VerbAdmin):
     empty_list = "A subscription bills a customer, period by period, at the prices of its items. Create one."
     search_fields = ("id", "description", "customer__name", "customer__email", "customer__id")
     search_help_text = "Search by customer, description or id"
-    list_display = ("__str__", "customer", "standing", "item_count", "renews_at", "start_date")
+    list_display = ("customer", "what", "standing", "renews_at", "start_date", "__str__")
     list_filter = (
         "status",
         ("customer", AutocompleteSelectFilter),
@@ -100,13 +100,8 @@ class SubscriptionAdmin(VerbAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         open_period = Q(items__periods__closed_at=None)
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                item_count=Count("items", distinct=True), renews_at=Min("items__periods__ends_at", filter=open_period)
-            )
-        )
+        rows = super().get_queryset(request).prefetch_related("items__price__product")
+        return rows.annotate(renews_at=Min("items__periods__ends_at", filter=open_period))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         return self.readonly_fields if obj else ()
@@ -130,9 +125,9 @@ class SubscriptionAdmin(VerbAdmin):
     def standing(self, row: Subscription) -> str:
         return "Ends" if row.cancel_at and not row.has_ended else row.get_status_display()
 
-    @display(description="Items", ordering="item_count")
-    def item_count(self, row: Any) -> int:
-        return int(row.item_count)
+    @display(description="Items")
+    def what(self, row: Subscription) -> str:
+        return ", ".join(item.price.product.name for item in row.items.all())
 
     @display(description="Period ends", ordering="renews_at")
     def renews_at(self, row: Any) -> datetime | None:
