@@ -8,13 +8,13 @@ from django import forms
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 from api.keys import create_api_key, revoke_api_key
 from api.models import ApiKey
 from core import clock
+from core.admin_filters import DayRangeFilter
 from core.admin import VerbAdmin
 from core.admin_forms import VerbForm
 from core.buttons import Button, add_button
@@ -42,7 +42,7 @@ class ApiKeyAdmin(VerbAdmin):
     search_fields = ("name", "hint", "id")
     search_help_text = "Search by name, or by how the key ends"
     list_display = ("name", "hint", "standing", "created_at", "last_used_at", "expires_at")
-    list_filter = (("created_at", RangeDateFilter), ("revoked_at", admin.EmptyFieldListFilter))
+    list_filter = (("created_at", DayRangeFilter), ("revoked_at", admin.EmptyFieldListFilter))
     readonly_fields = ("id", "name", "hint", "standing", "created_at", "last_used_at", "expires_at", "revoked_at")
     fieldsets = ((None, {"fields": readonly_fields}),)
     add_fieldsets = ((None, {"fields": ("name", "expires_at")}),)

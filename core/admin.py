@@ -204,8 +204,9 @@ class VerbAdmin(PageAdmin):
         return made
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
-        """What the form declares itself is not asked of the model, which may call it not editable."""
-        return list(self._form_of(obj).declared_fields)
+        """What the form declares itself is not asked of the model where that calls it not editable."""
+        fixed = {field.name for field in self.opts.get_fields() if not getattr(field, "editable", False)}
+        return sorted(fixed & self._form_of(obj).declared_fields.keys())
 
     def _form_of(self, obj: Any) -> type[VerbForm]:
         return self.form if obj is None or self.change_form is None else self.change_form

@@ -9,11 +9,11 @@ from django.contrib import admin
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 from core import clock
+from core.admin_filters import DayRangeFilter
 from core.admin import VerbAdmin
 from core.buttons import Button, Confirmation, add_button
 from core.panels import Panel, show_on
@@ -67,7 +67,7 @@ class CustomerAdmin(VerbAdmin):
     search_help_text = "Search by name, email or id"
     list_display = ("who", "email", "currency_code", "test_clock", "created_at", "id")
     list_display_links = ("who",)
-    list_filter = (StandingFilter, ClockedFilter, "currency", ("created_at", RangeDateFilter))
+    list_filter = (StandingFilter, ClockedFilter, "currency", ("created_at", DayRangeFilter))
     list_select_related = ("test_clock",)
     readonly_fields = ("id", "currency_code", "created_at", "deleted_at")
     fieldsets = (
@@ -139,7 +139,7 @@ class TestClockAdmin(VerbAdmin):
     search_fields = ("name", "id")
     search_help_text = "Search by name or id"
     list_display = ("__str__", "shown_status", "frozen_time", "target_frozen_time", "customer_count", "deletes_after")
-    list_filter = ("status", ("created_at", RangeDateFilter))
+    list_filter = ("status", ("created_at", DayRangeFilter))
     readonly_fields = ("id", "frozen_time", "target_frozen_time", "shown_status", "created_at", "deletes_after")
     fieldsets = (
         (None, {"fields": ("name", "shown_status", "frozen_time", "target_frozen_time")}),

@@ -7,11 +7,12 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldBooleanSwitchWidget
 
 from api.admin_forms import MetadataForm
+from core.admin_filters import DayRangeFilter
 from core.admin import VerbAdmin
 from core.buttons import Button, add_button
 from core.errors import BillingError
@@ -63,7 +64,7 @@ class InvoiceAdmin(VerbAdmin):
         "currency",
         ("customer", AutocompleteSelectFilter),
         "billing_reason",
-        ("created_at", RangeDateFilter),
+        ("created_at", DayRangeFilter),
     )
     list_select_related = ("customer",)
     fieldsets = (

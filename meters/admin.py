@@ -8,10 +8,11 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import RangeDateFilter, RangeDateTimeFilter, TextFilter
+from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
+from core.admin_filters import DayRangeFilter, InstantRangeFilter
 from core.admin import ReadOnlyAdmin, VerbAdmin
 from core.admin_forms import VerbForm
 from core.buttons import Button, add_button
@@ -61,7 +62,7 @@ class MeterAdmin(VerbAdmin):
     search_fields = ("display_name", "event_name", "id")
     search_help_text = "Search by name, event name or id"
     list_display = ("display_name", "event_name", "formula_words", "window_words", "shown_status", "created_at")
-    list_filter = ("status", "formula", ("created_at", RangeDateFilter))
+    list_filter = ("status", "formula", ("created_at", DayRangeFilter))
     readonly_fields = (
         "id",
         "event_name",
@@ -148,7 +149,7 @@ class MeterEventAdmin(ReadOnlyAdmin):
     search_fields = ("identifier",)
     search_help_text = "Search by the whole identifier"
     list_display = ("happened", "meter_name", "customer_name", "amount", "identifier", "received_at")
-    list_filter = (CustomerFilter, MeterFilter, ("timestamp", RangeDateTimeFilter))
+    list_filter = (CustomerFilter, MeterFilter, ("timestamp", InstantRangeFilter))
     sortable_by = ("happened", "received_at")
     fields = ("identifier", "meter_name", "customer_name", "amount", "timestamp", "received_at", "payload")
     readonly_fields = fields

@@ -13,9 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST
-from unfold.contrib.filters.admin import RangeDateFilter, RelatedDropdownFilter
+from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
+from core.admin_filters import DayRangeFilter
 from core.admin import VerbAdmin, VerbInline
 from core.buttons import Button, add_button
 from core.errors import BillingError
@@ -37,7 +38,7 @@ class ProductAdmin(VerbAdmin):
     search_fields = ("name", "id")
     search_help_text = "Search by name or id"
     list_display = ("name", "unit_label", "price_count", "active", "created_at", "id")
-    list_filter = ("active", ("created_at", RangeDateFilter))
+    list_filter = ("active", ("created_at", DayRangeFilter))
     readonly_fields = ("id", "created_at", "updated_at")
     fieldsets = (
         (None, {"fields": ("name", "description", "unit_label", "active", "default_price")}),
@@ -130,7 +131,7 @@ class PriceAdmin(VerbAdmin):
         "currency",
         ("product", RelatedDropdownFilter),
         ("meter", RelatedDropdownFilter),
-        ("created_at", RangeDateFilter),
+        ("created_at", DayRangeFilter),
     )
     list_select_related = ("product", "meter")
     autocomplete_fields = ("product", "meter")

@@ -7,9 +7,10 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Count, Min, Q, QuerySet
 from django.http import HttpRequest
-from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateFilter
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
+from core.admin_filters import DayRangeFilter
 from core.admin import VerbAdmin, VerbInline
 from core.buttons import Button, add_button
 from core.money import plain
@@ -58,7 +59,7 @@ class SubscriptionAdmin(VerbAdmin):
         "status",
         ("customer", AutocompleteSelectFilter),
         "collection_method",
-        ("start_date", RangeDateFilter),
+        ("start_date", DayRangeFilter),
     )
     list_select_related = ("customer",)
     autocomplete_fields = ("customer",)

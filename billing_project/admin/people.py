@@ -10,9 +10,9 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
-from unfold.contrib.filters.admin import RangeDateFilter
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
+from core.admin_filters import DayRangeFilter
 from core.admin import ReadOnlyAdmin
 
 admin.site.unregister(User)
@@ -39,7 +39,7 @@ class LogEntryAdmin(ReadOnlyAdmin):
     search_help_text = "Search by user, or by what was changed"
     date_hierarchy = "action_time"
     list_display = ("action_time", "user", "action_flag", "content_type", "object_repr", "message")
-    list_filter = ("action_flag", "user", ("action_time", RangeDateFilter))
+    list_filter = ("action_flag", "user", ("action_time", DayRangeFilter))
     list_select_related = ("user", "content_type")
     fields = ("action_time", "user", "action_flag", "content_type", "object_repr", "object_id", "message")
     readonly_fields = fields
