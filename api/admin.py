@@ -14,8 +14,8 @@ from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 from api.keys import create_api_key, revoke_api_key
 from api.models import ApiKey
 from core import clock
-from core.admin_filters import DayRangeFilter
 from core.admin import VerbAdmin
+from core.admin_filters import DayRangeFilter
 from core.admin_forms import VerbForm
 from core.buttons import Button, add_button
 

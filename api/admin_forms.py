@@ -9,7 +9,7 @@ from core.admin_forms import PairsField, VerbForm, pairs_to_merge
 class MetadataField(PairsField):
     """Metadata as one `name: value` a line."""
 
-    def to_python(self, value: object) -> dict[str, str]:
+    def to_python(self, value: object) -> dict[str, str]:  # type: ignore[override]
         pairs = super().to_python(value)
         problems = [problem for name, text in pairs.items() if (problem := check_entry(name, text))]
         if len(pairs) > MAX_KEYS:

@@ -75,6 +75,7 @@ UNFOLD: dict[str, Any] = {
             _group(
                 "Customers",
                 _item("Customers", "group", "customers_customer"),
+                _item("Portal links", "open_in_new", "portal_portalsession"),
                 _item("Test clocks", "schedule", "customers_testclock"),
             ),
             _group(

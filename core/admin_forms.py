@@ -55,9 +55,9 @@ class VerbFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
         name = form.param_fields.get(match["name"], match["name"])
         form.add_error(name if name in form.fields else None, self.refusal.message)
 
-    def filled(self) -> list[VerbForm]:
+    def filled(self) -> list[Any]:
         """The rows that say anything, in their order."""
-        return [form for form in self.forms if form.has_changed() and not self._should_delete_form(form)]
+        return [form for form in self.forms if form.has_changed() and not self._should_delete_form(form)]  # type: ignore[attr-defined]
 
 
 class PairsField(forms.CharField):

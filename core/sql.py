@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from django.db import OperationalError, connection, models, transaction
 from django.db.models import Func
 
-
 QUERY_CANCELED = "57014"
 
 

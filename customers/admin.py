@@ -13,8 +13,8 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget
 
 from core import clock
-from core.admin_filters import DayRangeFilter
 from core.admin import VerbAdmin
+from core.admin_filters import DayRangeFilter
 from core.buttons import Button, Confirmation, add_button
 from core.panels import Panel, show_on
 from customers import lifecycle, test_clocks

@@ -12,8 +12,8 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldBooleanSwitchWidget
 
 from api.admin_forms import MetadataForm
-from core.admin_filters import DayRangeFilter
 from core.admin import VerbAdmin
+from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
 from core.errors import BillingError
 from core.money import format_minor, format_unit_price, plain

@@ -12,8 +12,8 @@ from unfold.contrib.filters.admin import TextFilter
 from unfold.decorators import display
 from unfold.paginator import InfinitePaginator
 
-from core.admin_filters import DayRangeFilter, InstantRangeFilter
 from core.admin import ReadOnlyAdmin, VerbAdmin
+from core.admin_filters import DayRangeFilter, InstantRangeFilter
 from core.admin_forms import VerbForm
 from core.buttons import Button, add_button
 from core.charts import BarChart, bar_chart

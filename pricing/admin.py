@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from django.contrib import admin
@@ -16,19 +15,16 @@ from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
-from core.admin_filters import DayRangeFilter
 from core.admin import VerbAdmin, VerbInline
+from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
 from core.errors import BillingError
-from core.money import format_minor, format_unit_price, plain
 from core.panels import Panel, show_on
 from meters.models import Meter
 from pricing import prices, products
 from pricing.admin_forms import PriceChangeForm, PriceForm, ProductForm, TierForm, TierFormSet, terms_of_spec
+from pricing.admin_panels import cadence_words, cost_words, prices_of, samples_of, samples_shown, tiers_of
 from pricing.models import Price, PriceTier, Product
-from pricing.rating import Charge, Terms, sample_costs
-
-QUANTITIES = tuple(Decimal(quantity) for quantity in (0, 1, 1_000, 1_000_000))
 
 
 @admin.register(Product)
@@ -192,7 +188,7 @@ class PriceAdmin(VerbAdmin):
         """What the price in the form would cost, as a fragment of the page; the form need not be finished."""
         if not self.has_add_permission(request):
             raise PermissionDenied
-        form = self.get_form(request)(request.POST)
+        form: Any = self.get_form(request)(request.POST)
         formset = self._create_formsets(request, form.instance, change=False)[0][0]
         form.full_clean()
         try:
@@ -219,79 +215,6 @@ class PriceAdmin(VerbAdmin):
 
 class UnfinishedTiers(BillingError):
     """The tiers of a form cannot be read yet."""
-
-
-def cost_words(price: Price) -> str:
-    """The terms of a price in a few words; needs its tiers."""
-    if price.unit_amount_decimal is None:
-        tiers = len(price.tiers.all())
-        return f"{price.get_tiers_mode_display()}, {tiers} tier{'' if tiers == 1 else 's'}"
-    amount = format_unit_price(price.unit_amount_decimal, price.currency)
-    return f"{amount} per {price.transform_divide_by:,}" if price.transform_divide_by else f"{amount} each"
-
-
-def cadence_words(price: Price) -> str:
-    if not price.is_recurring:
-        return "once"
-    return str(price.interval) if price.interval_count == 1 else f"{price.interval_count} {price.interval}s"
-
-
-def samples_shown(terms: Terms, currency: str) -> dict[str, Any]:
-    """What `QUANTITIES` cost, in words. Raises AmountTooLarge."""
-    return {
-        "samples": [
-            {
-                "quantity": f"{quantity:,}",
-                "total": format_minor(amount, currency),
-                "charges": [_charge_words(charge, currency) for charge in charges],
-            }
-            for quantity, amount, charges in sample_costs(terms, QUANTITIES)
-        ]
-    }
-
-
-def _charge_words(charge: Charge, currency: str) -> str:
-    tier = f"tier {charge.tier}: " if charge.tier else ""
-    return f"{tier}{charge.formula} = {format_minor(charge.amount, currency)}"
-
-
-def samples_of(price: Price, at: datetime) -> dict[str, Any]:
-    try:
-        return samples_shown(price.terms(), price.currency)
-    except BillingError as error:
-        return {"waiting": error.message}
-
-
-def tiers_of(price: Price, at: datetime) -> dict[str, Any] | None:
-    tiers = list(price.tiers.all())
-    if not tiers:
-        return None
-    bounds = [Decimal(0), *(tier.up_to for tier in tiers)]
-    return {
-        "mode": price.get_tiers_mode_display(),
-        "tiers": [
-            {
-                "position": tier.position,
-                "above": plain(above),
-                "up_to": None if tier.up_to is None else plain(tier.up_to),
-                "unit": _amount(tier.unit_amount_decimal, price.currency),
-                "flat": _amount(tier.flat_amount_decimal, price.currency),
-            }
-            for tier, above in zip(tiers, bounds, strict=False)
-        ],
-    }
-
-
-def _amount(amount: Decimal | None, currency: str) -> str:
-    return "–" if amount is None else format_unit_price(amount, currency)
-
-
-def prices_of(product: Product, at: datetime) -> dict[str, Any]:
-    rows = product.prices.select_related("meter", "product").prefetch_related("tiers")
-    return {
-        "product": product,
-        "prices": [{"price": price, "cost": cost_words(price), "every": cadence_words(price)} for price in rows],
-    }
 
 
 show_on(Price, Panel("Tiers", "pricing/admin/_tiers.html", tiers_of, order=10))

@@ -77,7 +77,7 @@ class TierFormSet(VerbFormSet):
 
 
 class PriceForm(MetadataForm):
-    """A new price. The scheme is one choice here; on the wire it is billing_scheme, tiers_mode and transform_quantity."""
+    """A new price. The scheme is one choice here; on the wire it is three parameters."""
 
     param_fields = {
         "unit_amount": "unit_amount_decimal",
@@ -274,7 +274,7 @@ def terms_of_spec(spec: PriceSpec) -> Terms:
     """What a price that is not stored would cost by. Raises what `check_terms` raises."""
     check_terms(spec)
     price = Price(
-        billing_scheme=spec.billing_scheme,
+        billing_scheme=spec.billing_scheme or Price.BillingScheme.PER_UNIT,
         unit_amount_decimal=spec.unit_amount,
         tiers_mode=spec.tiers_mode,
         transform_divide_by=spec.divide_by,

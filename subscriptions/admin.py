@@ -10,8 +10,8 @@ from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
 
-from core.admin_filters import DayRangeFilter
 from core.admin import VerbAdmin, VerbInline
+from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
 from core.money import plain
 from core.panels import Panel, show_on
@@ -171,7 +171,9 @@ def current_usage_of(customer: Customer, at: datetime) -> dict[str, Any]:
     periods = _open_metered(customer)
     return {
         "customer": customer,
-        "rows": [{"period": period, "meter": period.item.price.meter, **_counted(period, customer)} for period in periods],
+        "rows": [
+            {"period": period, "meter": period.item.price.meter, **_counted(period, customer)} for period in periods
+        ],
     }
 
 

@@ -69,9 +69,7 @@ def _late(at: datetime) -> list[dict[str, Any]]:
     advancing = TestClock.objects.live().advancing().count()
     stats = [_stat("Periods overdue for closing", late, "subscriptions_subscription", warn=late > 0)]
     if not settings.LIVEMODE:
-        stats.append(
-            _stat("Test clocks advancing", advancing, "customers_testclock", query="?status__exact=advancing")
-        )
+        stats.append(_stat("Test clocks advancing", advancing, "customers_testclock", query="?status__exact=advancing"))
     return stats
 
 

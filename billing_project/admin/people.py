@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from core.admin_filters import DayRangeFilter
 from core.admin import ReadOnlyAdmin
+from core.admin_filters import DayRangeFilter
 
 admin.site.unregister(User)
 admin.site.unregister(Group)

@@ -18,6 +18,7 @@ from core import clock
 from core.admin import PageAdmin
 from customers.models import Customer
 from invoices.models import Invoice
+from portal.sessions import create_session
 from subscriptions.models import Subscription
 from tests import make
 from tests.make import JAN, utc
@@ -46,6 +47,7 @@ def business(admin_user: User) -> None:
         make.price(unit="2000", product="Seat"),
     )
     customer = make.customer(on=on, email="ada@example.com", address={"line1": "1 Main St", "country": "US"})
+    create_session(customer.pk, at=JAN)
     make.subscribe(customer, *prices)
     make.event(customer, "prompt", "1500", at=JAN, identifier="one")
     make.event(customer, "calls", "1", at=JAN)
@@ -106,6 +108,7 @@ def fill(count: int) -> None:
         make.event(customer, meter.event_name, at=JAN)
         make.clock()
         create_api_key(f"key {n}", clock.now())
+        create_session(customer.pk, at=clock.now())
 
 
 LISTS = [model for model in OURS if model is not LogEntry]
@@ -182,7 +185,11 @@ def test_who_may_only_look_has_no_buttons(business: None, client: Client) -> Non
 
 
 def test_nobody_gets_in_without_login(client: Client) -> None:
-    for path in (reverse("admin:index"), reverse("admin:pricing_price_samples"), page(Customer, "press", "x", "delete")):
+    for path in (
+        reverse("admin:index"),
+        reverse("admin:pricing_price_samples"),
+        page(Customer, "press", "x", "delete"),
+    ):
         answer = client.post(path)
         assert answer.status_code == 302
         assert "/admin/login/" in answer["Location"]

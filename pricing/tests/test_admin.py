@@ -56,9 +56,7 @@ def test_a_metered_price_with_tiers_is_as_if_made_through_the_api(admin_client: 
 
     assert answer.status_code == 302
     made = Price.objects.get()
-    like = make.price(
-        meter=make.meter("other"), tiers=[("1000", "0.5", "100"), (None, "0.000000000001", None)]
-    )
+    like = make.price(meter=make.meter("other"), tiers=[("1000", "0.5", "100"), (None, "0.000000000001", None)])
     assert terms(made) == terms(like)
     assert (made.product, made.meter) == (product, meter)
     assert LogEntry.objects.get().object_id == made.pk
@@ -72,8 +70,14 @@ def test_a_metered_price_with_tiers_is_as_if_made_through_the_api(admin_client: 
             {"scheme": "package", "unit_amount_decimal": "6", "transform_divide_by": "1000", "transform_round": "down"},
             {"unit": "6", "per": 1000, "round": "down"},
         ),
-        ({"scheme": "volume", "currency": "eur"}, {"tiers": [("5", "1", None), (None, None, "2")], "mode": "volume", "currency": "eur"}),
-        ({"unit_amount_decimal": "5", "interval": "week", "interval_count": "2"}, {"unit": "5", "interval": "week", "count": 2}),
+        (
+            {"scheme": "volume", "currency": "eur"},
+            {"tiers": [("5", "1", None), (None, None, "2")], "mode": "volume", "currency": "eur"},
+        ),
+        (
+            {"unit_amount_decimal": "5", "interval": "week", "interval_count": "2"},
+            {"unit": "5", "interval": "week", "count": 2},
+        ),
     ],
 )
 def test_each_scheme_is_as_through_the_api(
