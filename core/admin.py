@@ -201,6 +201,7 @@ class VerbAdmin(PageAdmin):
         for name in set(made.base_fields) - set(flatten_fieldsets(self.get_fieldsets(request, obj))):
             del made.base_fields[name]  # declared, but not on this page
         made.refusal = getattr(request, REFUSAL, None)
+        made.rows_params = [inline.rows_param for inline in self.get_inlines(request, obj)]
         return made
 
     def get_exclude(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """Forms of the admin that check shape only, and the fields they have beside Django's own."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django import forms
@@ -19,11 +19,13 @@ class VerbForm(forms.ModelForm):  # type: ignore[type-arg]
     """
 
     refusal: BillingError | None = None
+    rows_params: Collection[str] = ()  # of the rows given with the form, which show their own refusals
     param_fields: Mapping[str, str] = {}
 
     def clean(self) -> dict[str, Any]:
         super().clean()
-        if self.refusal is not None and not ROW_PARAM.match(self.refusal.param or ""):
+        row = ROW_PARAM.match(self.refusal.param or "") if self.refusal else None
+        if self.refusal is not None and (row is None or row["rows"] not in self.rows_params):
             field = self.field_of(self.refusal.param)
             self.add_error(field, self.refusal.message)
         return self.cleaned_data

@@ -146,6 +146,7 @@ class MeterEventAdmin(ReadOnlyAdmin):
     # Counting the events would read all of them.
     paginator = InfinitePaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     search_fields = ("identifier",)
     search_help_text = "Search by the whole identifier"
     list_display = ("happened", "meter_name", "customer_name", "amount", "identifier", "received_at")
