@@ -1,7 +1,12 @@
-"""PostgreSQL functions as column defaults, and the guards that make a table append-only."""
+"""PostgreSQL's own means: functions as column defaults, guards that make a table append-only, a limit of time."""
 
-from django.db import models
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import OperationalError, connection, models, transaction
 from django.db.models import Func
+
+QUERY_CANCELED = "57014"
 
 
 class ClockTimestamp(Func):
@@ -69,3 +74,21 @@ def only_change(table: str, *columns: str, when: str = "") -> str:
 CREATE TRIGGER {table}_frozen BEFORE UPDATE ON {table}
     FOR EACH ROW {condition} EXECUTE FUNCTION core_only_change({arguments});
 """
+
+
+class TookTooLong(Exception):
+    """A question was given up; nothing is known of its answer."""
+
+
+@contextmanager
+def time_limit(milliseconds: int) -> Iterator[None]:
+    """Give up each statement inside that takes longer. Raises TookTooLong."""
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(milliseconds)])
+            yield
+            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) != QUERY_CANCELED:
+            raise
+        raise TookTooLong from error

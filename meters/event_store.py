@@ -1,4 +1,5 @@
-"""The table of events and every SQL statement on it: insert, fold, list. Nothing else reads or writes it."""
+"""The table of events and every SQL statement on it: insert, fold, list. Nothing else writes it, and only
+`meters/overview.py` and the admin's list read it beside this."""
 
 import json
 from collections.abc import Sequence

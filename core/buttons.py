@@ -1,0 +1,59 @@
+"""A button on a row's page in the admin: asks first, then carries out one verb.
+
+Pressing leads to a page that says what will happen, with a form where the verb needs to know more; only its POST
+acts. Like panels, buttons may come from an app above the one of the page.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.db.models import Model
+from django.http import HttpRequest
+
+Run = Callable[[Any, datetime, Mapping[str, Any]], Any]
+
+
+class Confirmation(forms.Form):
+    """Nothing more to ask. A subclass has fields; it gets the row it is about."""
+
+    def __init__(self, *args: Any, row: Any = None, **kwargs: Any) -> None:
+        self.row = row
+        super().__init__(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Button:
+    """`run(row, at, answers)` carries out the verb; `when` says for which rows the button is there.
+
+    `answer`: a template that shows what `tell` makes of the outcome, where that is shown once; else the page of the
+    row is shown again, or the list where the row `deletes`.
+    """
+
+    name: str
+    label: str
+    question: str
+    done: str
+    run: Run
+    when: Callable[[Any], bool] = lambda row: True
+    form: type[Confirmation] = Confirmation
+    icon: str = "play_arrow"
+    danger: bool = False
+    deletes: bool = False
+    answer: str | None = None
+    tell: Callable[[Any, HttpRequest], Mapping[str, Any]] = lambda outcome, request: {"outcome": outcome}
+
+
+_buttons: dict[type[Model], list[Button]] = {}
+
+
+def add_button(model: type[Model], button: Button) -> None:
+    """Enter a button for the pages of `model`; called while the `admin` modules are loaded."""
+    _buttons.setdefault(model, []).append(button)
+
+
+def buttons_of(row: Model) -> list[Button]:
+    """The buttons that a row has as it is now."""
+    return [button for button in _buttons.get(type(row), ()) if button.when(row)]

@@ -1,0 +1,100 @@
+"""The forms of this app's pages in the admin: shape only, the rules are the verbs'."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
+from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
+
+from api.admin_forms import MetadataForm
+from core.admin_forms import PairsField, VerbForm, WordsField
+from customers.models import Customer, TestClock
+
+MOST_CUSTOM_FIELDS, LONGEST_NAME, LONGEST_VALUE = 4, 40, 140
+
+
+def _address_line(label: str) -> forms.CharField:
+    return forms.CharField(required=False, label=label, max_length=500, widget=UnfoldAdminTextInputWidget)
+
+
+class CustomerForm(MetadataForm):
+    """The address is one field of the customer, and six of the form."""
+
+    ADDRESS = ("line1", "line2", "city", "postal_code", "state", "country")
+
+    address_line1 = _address_line("Line 1")
+    address_line2 = _address_line("Line 2")
+    address_city = _address_line("City")
+    address_postal_code = _address_line("Postal code")
+    address_state = _address_line("State")
+    address_country = _address_line("Country")
+    preferred_locales = WordsField(help_text="Languages of invoices and mails, the preferred first, e.g. de, en.")
+    invoice_custom_fields = PairsField(
+        label="Custom fields",
+        help_text="Up to four, shown on every invoice; one “name: value” a line, e.g. “PO number: 4711”.",
+    )
+    invoice_prefix = forms.CharField(
+        required=False,
+        max_length=12,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="How the numbers of its invoices begin: 1 to 12 capital letters or digits. Empty: made up.",
+    )
+    test_clock = forms.ModelChoiceField(
+        queryset=TestClock.objects.live(),
+        required=False,
+        widget=AutocompleteSelect(Customer._meta.get_field("test_clock"), admin.site),
+        help_text="For trying things out: the customer lives by this clock, for good. Empty: real time.",
+    )
+
+    class Meta:
+        model = Customer
+        exclude = ()
+        help_texts = {
+            "next_invoice_sequence": "The number of the next invoice; it cannot go back.",
+            "invoice_footer": "Shown at the foot of every invoice.",
+            "tax_exempt": "Reverse: the customer accounts for the tax.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        address = self.instance.address or {}
+        for part in self.ADDRESS:
+            self.initial[f"address_{part}"] = address.get(part) or ""
+        custom = self.instance.invoice_custom_fields or []
+        self.initial["invoice_custom_fields"] = {field["name"]: field["value"] for field in custom}
+
+    def clean_invoice_custom_fields(self) -> dict[str, str]:
+        pairs: dict[str, str] = self.cleaned_data["invoice_custom_fields"]
+        long = any(len(name) > LONGEST_NAME or len(text) > LONGEST_VALUE for name, text in pairs.items())
+        if len(pairs) > MOST_CUSTOM_FIELDS or long:
+            raise forms.ValidationError(
+                f"At most {MOST_CUSTOM_FIELDS}, with names of {LONGEST_NAME} and values of {LONGEST_VALUE} characters."
+            )
+        return pairs
+
+    def wanted(self) -> dict[str, Any]:
+        """What differs from the row, as the verb takes it; without metadata."""
+        parts = {f"address_{part}": part for part in self.ADDRESS}
+        wanted = self.changes(leave=("metadata", "test_clock", "invoice_custom_fields", *parts))
+        if parts.keys() & set(self.changed_data):
+            address = {part: self.cleaned_data[name] or None for name, part in parts.items()}
+            wanted["address"] = address if any(address.values()) else None
+        if "invoice_custom_fields" in self.changed_data:
+            pairs = self.cleaned_data["invoice_custom_fields"]
+            wanted["invoice_custom_fields"] = [{"name": name, "value": text} for name, text in pairs.items()] or None
+        return wanted
+
+
+class TestClockForm(VerbForm):
+    __test__ = False
+
+    frozen_time = forms.SplitDateTimeField(
+        label="Begins at (UTC)",
+        widget=UnfoldAdminSplitDateTimeWidget,
+        help_text="What the clock shows at first; it moves only when it is advanced.",
+    )
+
+    class Meta:
+        model = TestClock
+        fields = ("name", "frozen_time")

@@ -1,0 +1,224 @@
+"""Invoices in the admin: looked at, and moved on by buttons. A draft's texts may be changed, a finalized one's not."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldBooleanSwitchWidget
+
+from api.admin_forms import MetadataForm
+from core.admin import VerbAdmin
+from core.admin_filters import DayRangeFilter
+from core.buttons import Button, add_button
+from core.errors import BillingError
+from core.money import format_minor, format_unit_price, plain
+from core.panels import Panel, show_on
+from customers.models import Customer
+from invoices import settle
+from invoices.finalize import finalize_invoice
+from invoices.models import Invoice, InvoiceLine
+from invoices.preview import NothingUpcoming, preview_next
+from subscriptions.models import Subscription
+
+Status = Invoice.Status
+LABELS = {"Draft": "info", "Open": "warning", "Paid": "success", "Void": None, "Uncollectible": "danger"}
+CSS = {Status.DRAFT: "ch-wait", Status.OPEN: "ch-wait", Status.PAID: "ch-good", Status.UNCOLLECTIBLE: "ch-bad"}
+LATEST = 20
+
+
+class DraftForm(MetadataForm):
+    """What may change about a draft."""
+
+    auto_advance = forms.BooleanField(
+        label="Finalize by itself",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Else the draft waits until it is finalized here.",
+    )
+    automatically_finalizes_at = forms.SplitDateTimeField(
+        label="Finalizes at (UTC)", required=False, widget=UnfoldAdminSplitDateTimeWidget
+    )
+    due_date = forms.SplitDateTimeField(required=False, widget=UnfoldAdminSplitDateTimeWidget)
+
+    class Meta:
+        model = Invoice
+        fields = ("description", "footer", "due_date", "auto_advance", "automatically_finalizes_at", "metadata")
+
+
+@admin.register(Invoice)
+class InvoiceAdmin(VerbAdmin):
+    form = DraftForm
+    panels_first = True
+    empty_list = "Invoices are made by subscriptions: at once for fixed quantities, at the end of a period for usage."
+    search_fields = ("number", "id", "customer__name", "customer__email", "customer__id", "customer_name")
+    search_help_text = "Search by number, customer or id"
+    date_hierarchy = "created_at"
+    list_display = ("__str__", "customer", "standing", "total_words", "reason", "period_end", "created_at")
+    list_filter = (
+        "status",
+        "currency",
+        ("customer", AutocompleteSelectFilter),
+        "billing_reason",
+        ("created_at", DayRangeFilter),
+    )
+    list_select_related = ("customer",)
+    fieldsets = (
+        (None, {"fields": ("description", "footer", "metadata")}),
+        ("When", {"fields": ("auto_advance", "automatically_finalizes_at", "due_date")}),
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or obj.is_draft)
+
+    def create(self, form: Any, formsets: Sequence[Any], *, at: datetime) -> Invoice:
+        raise AssertionError("invoices are made by subscriptions")
+
+    def update(self, row: Invoice, form: DraftForm, *, at: datetime) -> Invoice:
+        changes = form.changes(leave=("metadata",))
+        return settle.update_invoice(row.pk, changes=changes, metadata=form.metadata_to_merge(), at=at)
+
+    @display(description="Status", ordering="status", label=LABELS)
+    def standing(self, row: Invoice) -> str:
+        return row.get_status_display()
+
+    @display(description="Total", ordering="total")
+    def total_words(self, row: Invoice) -> str:
+        return format_minor(row.total, row.currency)
+
+    @display(description="Reason", ordering="billing_reason")
+    def reason(self, row: Invoice) -> str:
+        return row.get_billing_reason_display().removeprefix("Subscription ").capitalize()
+
+
+def facts_of(invoice: Invoice, at: datetime) -> dict[str, Any]:
+    currency = invoice.currency
+    return {
+        "invoice": invoice,
+        "css": CSS.get(Status(invoice.status), ""),
+        "total": format_minor(invoice.total, currency),
+        "paid": format_minor(invoice.amount_paid, currency),
+        "remaining": format_minor(invoice.amount_remaining, currency),
+    }
+
+
+def lines_of(invoice: Invoice, at: datetime) -> dict[str, Any]:
+    lines = invoice.lines.select_related("meter").order_by("position")
+    return {"lines": [line_words(line) for line in lines], "total": format_minor(invoice.total, invoice.currency)}
+
+
+def line_words(line: InvoiceLine) -> dict[str, Any]:
+    """A line, stored or previewed, as pages show it."""
+    return {
+        "line": line,
+        "quantity": "–" if line.kind == InvoiceLine.Kind.FLAT else plain(line.quantity),
+        "unit_amount": format_unit_price(line.unit_amount_decimal, line.currency),
+        "amount": format_minor(line.amount, line.currency),
+        "usage": None if line.usage_quantity is None else plain(line.usage_quantity),
+    }
+
+
+def upcoming_of(customer: Customer, at: datetime) -> dict[str, Any]:
+    """What each running subscription's next invoice would be with the usage so far."""
+    shown = []
+    for subscription in customer.subscriptions.running().select_related("customer__test_clock"):
+        try:
+            invoice, lines = preview_next(subscription, at=at)
+        except NothingUpcoming:
+            continue
+        except BillingError as error:
+            shown.append({"subscription": subscription, "problem": error.message})
+            continue
+        shown.append(
+            {
+                "subscription": subscription,
+                "invoice": invoice,
+                "lines": [line_words(line) for line in lines],
+                "total": format_minor(invoice.total, invoice.currency),
+            }
+        )
+    return {"upcoming": shown}
+
+
+def invoices_of(customer: Customer, at: datetime) -> dict[str, Any]:
+    return _listed(customer.invoices.all()[:LATEST], f"customer__id__exact={customer.pk}")
+
+
+def invoices_of_subscription(subscription: Subscription, at: datetime) -> dict[str, Any]:
+    rows = subscription.invoices.all()[:LATEST]
+    return _listed(rows, f"customer__id__exact={subscription.customer_id}")
+
+
+def _listed(invoices: Any, query: str) -> dict[str, Any]:
+    rows = [
+        {
+            "invoice": invoice,
+            "total": format_minor(invoice.total, invoice.currency),
+            "css": CSS.get(Status(invoice.status), ""),
+        }
+        for invoice in invoices
+    ]
+    return {"rows": rows, "query": query, "more": len(rows) == LATEST}
+
+
+show_on(Invoice, Panel("Invoice", "invoices/admin/_facts.html", facts_of, order=10))
+show_on(Invoice, Panel("Lines", "invoices/admin/_lines.html", lines_of, order=20))
+show_on(Customer, Panel("Upcoming invoice", "invoices/admin/_upcoming.html", upcoming_of, order=20))
+show_on(Customer, Panel("Invoices", "invoices/admin/_invoices.html", invoices_of, order=40))
+show_on(Subscription, Panel("Invoices", "invoices/admin/_invoices.html", invoices_of_subscription, order=50))
+add_button(
+    Invoice,
+    Button(
+        name="finalize",
+        label="Finalize",
+        icon="check",
+        question="The usage is read for the last time, the invoice gets its number, and nothing on it changes again.",
+        done="The invoice is finalized.",
+        run=lambda row, at, answers: finalize_invoice(row.pk, at=at),
+        when=lambda row: row.is_draft,
+    ),
+)
+add_button(
+    Invoice,
+    Button(
+        name="pay",
+        label="Mark paid",
+        icon="payments",
+        question="The whole amount has been received outside of Countinghouse, for example by bank transfer.",
+        done="The invoice is paid.",
+        run=lambda row, at, answers: settle.pay_invoice(row.pk, at=at, paid_out_of_band=True),
+        when=lambda row: row.status in (Status.OPEN, Status.UNCOLLECTIBLE),
+    ),
+)
+add_button(
+    Invoice,
+    Button(
+        name="uncollectible",
+        label="Mark uncollectible",
+        icon="money_off",
+        question="The amount is written off as bad debt. It can still be paid later.",
+        done="The invoice is marked uncollectible.",
+        run=lambda row, at, answers: settle.mark_uncollectible(row.pk, at=at),
+        when=lambda row: row.status == Status.OPEN,
+    ),
+)
+add_button(
+    Invoice,
+    Button(
+        name="void",
+        label="Void",
+        icon="block",
+        question="The invoice is declared void, for good: nothing is owed for it, and its usage is not billed again.",
+        done="The invoice is void.",
+        run=lambda row, at, answers: settle.void_invoice(row.pk, at=at),
+        when=lambda row: row.status in (Status.OPEN, Status.UNCOLLECTIBLE),
+        danger=True,
+    ),
+)

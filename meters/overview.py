@@ -1,0 +1,55 @@
+"""What the admin shows of the events of all customers together.
+
+No index serves these questions: one would cost every event that is taken in. So each is given a moment only, and
+answers None where the table is too large for that.
+"""
+
+from datetime import date, datetime, timedelta
+
+from django.db.models import Count, QuerySet
+from django.db.models.functions import TruncDate
+
+from core.sql import TookTooLong, time_limit
+from meters.models import MeterEvent
+
+MILLISECONDS = 1500
+
+
+def latest_events(meter_ref: int, *, limit: int) -> list[MeterEvent] | None:
+    """The events of a meter that happened last, the latest first."""
+    try:
+        with time_limit(MILLISECONDS):
+            return list(MeterEvent.objects.filter(meter_ref=meter_ref)[:limit])
+    except TookTooLong:
+        return None
+
+
+def events_per_day(
+    *, until: datetime, days: int, meter_ref: int | None = None, by: str = "timestamp"
+) -> list[tuple[date, int]] | None:
+    """How many events each of the `days` UTC days up to that of `until` has; `by` may be "received_at"."""
+    first = until.date() - timedelta(days=days - 1)
+    start = until.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
+    events = _events(meter_ref).filter(**{f"{by}__gte": start, f"{by}__lt": start + timedelta(days=days)})
+    try:
+        with time_limit(MILLISECONDS):
+            counts = dict(
+                events.annotate(day=TruncDate(by)).values("day").annotate(count=Count("pk")).values_list("day", "count")
+            )
+    except TookTooLong:
+        return None
+    return [(day, counts.get(day, 0)) for day in (first + timedelta(days=n) for n in range(days))]
+
+
+def events_received_since(at: datetime) -> int | None:
+    try:
+        with time_limit(MILLISECONDS):
+            return MeterEvent.objects.filter(received_at__gte=at).count()
+    except TookTooLong:
+        return None
+
+
+def _events(meter_ref: int | None) -> QuerySet[MeterEvent]:
+    # Without an order: it would be part of the grouping.
+    events = MeterEvent.objects.order_by()
+    return events if meter_ref is None else events.filter(meter_ref=meter_ref)

@@ -1,0 +1,244 @@
+"""Subscriptions in the admin: made with their items, ended by buttons; items and periods are shown."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Min, Q, QuerySet
+from django.http import HttpRequest
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.decorators import display
+
+from core.admin import VerbAdmin, VerbInline
+from core.admin_filters import DayRangeFilter
+from core.buttons import Button, add_button
+from core.money import plain
+from core.panels import Panel, show_on
+from customers.models import Customer
+from meters.usage import usage
+from subscriptions.admin_forms import (
+    CancelNowForm,
+    ItemForm,
+    ItemFormSet,
+    SubscriptionChangeForm,
+    SubscriptionForm,
+    WhyForm,
+)
+from subscriptions.cancel import cancel_subscription
+from subscriptions.change import Cancellation, update_subscription
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+from subscriptions.subscribe import create_subscription
+
+LABELS = {"Active": "success", "Ends": "warning", "Canceled": "danger"}
+PERIODS_SHOWN = 24
+
+
+class ItemInline(VerbInline):
+    model = SubscriptionItem
+    form = ItemForm
+    formset = ItemFormSet
+    fields = ("price", "quantity")
+    autocomplete_fields = ("price",)
+    rows_param = "items"
+    verbose_name = "item"
+    verbose_name_plural = "Items: what is billed; all in one currency"
+    extra = 2
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(VerbAdmin):
+    form = SubscriptionForm
+    change_form = SubscriptionChangeForm
+    panels_first = True
+    empty_list = "A subscription bills a customer, period by period, at the prices of its items. Create one."
+    search_fields = ("id", "description", "customer__name", "customer__email", "customer__id")
+    search_help_text = "Search by customer, description or id"
+    list_display = ("customer", "what", "standing", "renews_at", "start_date", "__str__")
+    list_filter = (
+        "status",
+        ("customer", AutocompleteSelectFilter),
+        "collection_method",
+        ("start_date", DayRangeFilter),
+    )
+    list_select_related = ("customer",)
+    autocomplete_fields = ("customer",)
+    add_inlines = (ItemInline,)
+    readonly_fields = (
+        "id",
+        "customer",
+        "currency",
+        "standing",
+        "start_date",
+        "billing_cycle_anchor",
+        "cancel_at",
+        "canceled_at",
+        "ended_at",
+        "cancellation_feedback",
+        "cancellation_comment",
+    )
+    fieldsets = (
+        (None, {"fields": ("customer", "standing", "description", "collection_method", "days_until_due", "metadata")}),
+        (
+            "Times",
+            {"fields": ("start_date", "billing_cycle_anchor", "cancel_at", "canceled_at", "ended_at")},
+        ),
+        (
+            "More",
+            {"classes": ("collapse",), "fields": ("id", "currency", "cancellation_feedback", "cancellation_comment")},
+        ),
+    )
+    add_fieldsets = (
+        (None, {"fields": ("customer", "description")}),
+        (
+            "Billing",
+            {
+                "classes": ("collapse",),
+                "fields": ("billing_cycle_anchor", "prorate", "collection_method", "days_until_due", "metadata"),
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        open_period = Q(items__periods__closed_at=None)
+        rows = super().get_queryset(request).prefetch_related("items__price__product")
+        return rows.annotate(renews_at=Min("items__periods__ends_at", filter=open_period))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
+        return self.readonly_fields if obj else ()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or not obj.has_ended)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "customer":
+            kwargs["queryset"] = Customer.objects.live()
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def create(self, form: SubscriptionForm, formsets: Sequence[ItemFormSet], *, at: datetime) -> Subscription:
+        spec = form.spec(formsets[0].specs())
+        return create_subscription(form.cleaned_data["customer"].pk, spec=spec, at=at)
+
+    def update(self, row: Subscription, form: SubscriptionChangeForm, *, at: datetime) -> Subscription:
+        return update_subscription(row.pk, changes=form.wanted(), metadata=form.metadata_to_merge(), at=at)
+
+    @display(description="Status", ordering="status", label=LABELS)
+    def standing(self, row: Subscription) -> str:
+        return "Ends" if row.cancel_at and not row.has_ended else row.get_status_display()
+
+    @display(description="Items")
+    def what(self, row: Subscription) -> str:
+        return ", ".join(item.price.product.name for item in row.items.all())
+
+    @display(description="Period ends", ordering="renews_at")
+    def renews_at(self, row: Any) -> datetime | None:
+        found: datetime | None = row.renews_at
+        return found
+
+
+def cancel_now(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> None:
+    cancel_subscription(row.pk, at=at, invoice_now=answers["invoice_now"], reason=WhyForm.reason(answers))
+
+
+def cancel_at_period_end(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> None:
+    wish = Cancellation(cancel_at_period_end=True, reason=WhyForm.reason(answers))
+    update_subscription(row.pk, changes={}, cancellation=wish, at=at)
+
+
+def undo_cancellation(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> None:
+    wish = Cancellation(cancel_at_period_end=False) if row.cancel_at_period_end else Cancellation(cancel_at=None)
+    update_subscription(row.pk, changes={}, cancellation=wish, at=at)
+
+
+def items_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
+    items = list(subscription.items.with_current_period().select_related("price__product", "price__meter"))
+    counted = _usage_of_open_periods(subscription.customer, subscription)
+    return {"rows": [{"item": item, "usage": counted.get(item.pk)} for item in items]}
+
+
+def periods_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
+    periods = ItemPeriod.objects.filter(item__subscription=subscription).select_related("item__price__product")
+    return {"periods": periods.order_by("-starts_at", "item_id")[:PERIODS_SHOWN]}
+
+
+def subscriptions_of(customer: Customer, at: datetime) -> dict[str, Any]:
+    rows = customer.subscriptions.annotate(item_count=Count("items"))
+    return {"customer": customer, "subscriptions": rows}
+
+
+def current_usage_of(customer: Customer, at: datetime) -> dict[str, Any]:
+    """What a customer has used since its current periods began, per item that is billed by usage."""
+    periods = _open_metered(customer)
+    return {
+        "customer": customer,
+        "rows": [
+            {"period": period, "meter": period.item.price.meter, **_counted(period, customer)} for period in periods
+        ],
+    }
+
+
+def _open_metered(customer: Customer) -> QuerySet[ItemPeriod]:
+    return (
+        ItemPeriod.objects.open()
+        .filter(item__subscription__customer=customer, item__price__meter__isnull=False)
+        .select_related("item__price__meter", "item__price__product", "item__subscription")
+        .order_by("item__created_at", "item_id")
+    )
+
+
+def _usage_of_open_periods(customer: Customer, subscription: Subscription) -> dict[str, dict[str, Any]]:
+    periods = _open_metered(customer).filter(item__subscription=subscription)
+    return {period.item_id: _counted(period, customer) for period in periods}
+
+
+def _counted(period: ItemPeriod, customer: Customer) -> dict[str, Any]:
+    meter = period.item.price.meter
+    assert meter is not None, "asked for metered items only"
+    read = usage(meter, customer, start=period.starts_at, end=period.ends_at)
+    return {"quantity": plain(read.quantity), "events": read.events}
+
+
+show_on(Customer, Panel("Usage in the current period", "subscriptions/admin/_usage.html", current_usage_of, order=10))
+show_on(Customer, Panel("Subscriptions", "subscriptions/admin/_subscriptions.html", subscriptions_of, order=30))
+show_on(Subscription, Panel("Items", "subscriptions/admin/_items.html", items_of, order=10))
+show_on(Subscription, Panel("Periods", "subscriptions/admin/_periods.html", periods_of, order=60))
+add_button(
+    Subscription,
+    Button(
+        name="cancel-at-period-end",
+        label="Cancel at period end",
+        icon="event_busy",
+        question="The subscription runs to the end of its current period and ends there with its last invoice. "
+        "Until then this can be undone.",
+        done="The subscription will end with its current period.",
+        run=cancel_at_period_end,
+        when=lambda row: not row.has_ended and not row.cancel_at,
+        form=WhyForm,
+    ),
+)
+add_button(
+    Subscription,
+    Button(
+        name="undo-cancellation",
+        label="Undo cancellation",
+        icon="undo",
+        question="The subscription renews again as if it had never been canceled.",
+        done="The subscription renews again.",
+        run=undo_cancellation,
+        when=lambda row: not row.has_ended and bool(row.cancel_at),
+    ),
+)
+add_button(
+    Subscription,
+    Button(
+        name="cancel-now",
+        label="Cancel now",
+        icon="cancel",
+        question="The subscription ends at once, for good. Fixed quantities paid in advance are not given back.",
+        done="The subscription has ended.",
+        run=cancel_now,
+        when=lambda row: not row.has_ended,
+        form=CancelNowForm,
+        danger=True,
+    ),
+)

@@ -1,0 +1,116 @@
+"""The forms of subscriptions in the admin: shape only, the rules are the verbs'."""
+
+from typing import Any
+
+from django import forms
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminSplitDateTimeWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from api.admin_forms import MetadataForm
+from core.admin_forms import VerbForm, VerbFormSet
+from core.buttons import Confirmation
+from subscriptions.cancel import Reason
+from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.subscribe import ItemSpec, SubscriptionSpec
+
+
+class ItemForm(VerbForm):
+    quantity = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=10**15,
+        widget=UnfoldAdminIntegerFieldWidget(attrs={"placeholder": "1"}),
+        help_text="Of a price by quantity; usage has none.",
+    )
+
+    class Meta:
+        model = SubscriptionItem
+        fields = ("price", "quantity")
+
+
+class ItemFormSet(VerbFormSet):
+    def specs(self) -> list[ItemSpec]:
+        return [ItemSpec(form.cleaned_data["price"].pk, form.cleaned_data["quantity"]) for form in self.filled()]
+
+
+class SubscriptionForm(MetadataForm):
+    """A new subscription."""
+
+    billing_cycle_anchor = forms.SplitDateTimeField(
+        label="First renewal (UTC)",
+        required=False,
+        widget=UnfoldAdminSplitDateTimeWidget,
+        help_text="Every later period begins a whole number of intervals from here. Empty: now, a full period long.",
+    )
+    prorate = forms.BooleanField(
+        label="Charge the days before it",
+        required=False,
+        initial=True,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Fixed quantities are charged for the part of a period until the first renewal; else it is free.",
+    )
+    description = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget)
+
+    class Meta:
+        model = Subscription
+        fields = ("customer", "description", "collection_method", "days_until_due", "metadata")
+
+    def spec(self, items: list[ItemSpec]) -> SubscriptionSpec:
+        given = self.cleaned_data
+        return SubscriptionSpec(
+            items=items,
+            billing_cycle_anchor=given["billing_cycle_anchor"],
+            prorate=given["prorate"],
+            collection_method=given["collection_method"],
+            days_until_due=given["days_until_due"],
+            description=given["description"],
+            metadata=given["metadata"],
+        )
+
+
+class SubscriptionChangeForm(MetadataForm):
+    """What may change about a subscription but its end, for which there are buttons."""
+
+    description = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget)
+
+    class Meta:
+        model = Subscription
+        fields = ("description", "collection_method", "days_until_due", "metadata")
+
+    def wanted(self) -> dict[str, Any]:
+        """What differs from the row; the days are no part of a collection method that has none."""
+        wanted = self.changes(leave=("metadata",))
+        if "collection_method" in wanted and "days_until_due" not in wanted:
+            wanted["days_until_due"] = self.cleaned_data["days_until_due"]
+        return wanted
+
+
+class WhyForm(Confirmation):
+    """Why the customer leaves."""
+
+    feedback = forms.ChoiceField(
+        choices=(("", "–"), *Subscription.Feedback.choices), required=False, widget=UnfoldAdminSelectWidget
+    )
+    comment = forms.CharField(
+        max_length=5000, required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), help_text="In own words."
+    )
+
+    @staticmethod
+    def reason(answers: Any) -> Reason:
+        return Reason(comment=answers["comment"] or None, feedback=answers["feedback"] or None)
+
+
+class CancelNowForm(WhyForm):
+    invoice_now = forms.BooleanField(
+        label="Invoice the usage until now",
+        required=False,
+        initial=True,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Else the usage since the last invoice is discarded.",
+    )
