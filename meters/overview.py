@@ -24,18 +24,15 @@ def latest_events(meter_ref: int, *, limit: int) -> list[MeterEvent] | None:
         return None
 
 
-def events_per_day(
-    *, until: datetime, days: int, meter_ref: int | None = None, by: str = "timestamp"
-) -> list[tuple[date, int]] | None:
-    """How many events each of the `days` UTC days up to that of `until` has; `by` may be "received_at"."""
+def events_per_day(*, until: datetime, days: int, meter_ref: int | None = None) -> list[tuple[date, int]] | None:
+    """How many events happened on each of the `days` UTC days up to that of `until`."""
     first = until.date() - timedelta(days=days - 1)
     start = until.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=days - 1)
-    events = _events(meter_ref).filter(**{f"{by}__gte": start, f"{by}__lt": start + timedelta(days=days)})
+    events = _events(meter_ref).filter(timestamp__gte=start, timestamp__lt=start + timedelta(days=days))
     try:
         with time_limit(MILLISECONDS):
-            counts = dict(
-                events.annotate(day=TruncDate(by)).values("day").annotate(count=Count("pk")).values_list("day", "count")
-            )
+            per_day = events.annotate(day=TruncDate("timestamp")).values("day").annotate(count=Count("pk"))
+            counts = dict(per_day.values_list("day", "count"))
     except TookTooLong:
         return None
     return [(day, counts.get(day, 0)) for day in (first + timedelta(days=n) for n in range(days))]

@@ -76,7 +76,7 @@ def _late(at: datetime) -> list[dict[str, Any]]:
 def _events(at: datetime) -> dict[str, Any]:
     """None stands for too many to be counted in a moment."""
     last_day = overview.events_received_since(at - timedelta(days=1))
-    days = overview.events_per_day(until=at, days=DAYS, by="received_at")
+    days = overview.events_per_day(until=at, days=DAYS)
     chart: BarChart | None = chart_of_days(days) if days else None
     return {
         "last_day": "more than can be counted here" if last_day is None else f"{last_day:,}",
