@@ -24,7 +24,7 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 def test_load_demo():
     began = time.monotonic()
     assert load_demo(AT)
-    assert time.monotonic() - began < 12
+    assert time.monotonic() - began < 30  # about 4 on a quiet machine
 
     assert Counter(Invoice.objects.values_list("customer__name", "status")) == {
         ("Lumen Harbor AI", "paid"): 1,

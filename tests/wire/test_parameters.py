@@ -50,6 +50,11 @@ CALLS = [
     ("POST", "/v1/invoices/x/mark_uncollectible", "_invoice_mark_uncollectible_params.InvoiceMarkUncollectibleParams"),
     ("POST", "/v1/invoices/create_preview", "_invoice_create_preview_params.InvoiceCreatePreviewParams"),
     ("GET", "/v1/invoices", "_invoice_list_params.InvoiceListParams"),
+    (
+        "POST",
+        "/v1/billing_portal/sessions",
+        "billing_portal._session_create_params.SessionCreateParams",
+    ),
     ("GET", "/v1/invoices/x/lines", "_invoice_line_item_list_params.InvoiceLineItemListParams"),
 ]
 

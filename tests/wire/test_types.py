@@ -213,8 +213,16 @@ def test_previews(wire: Wire, subscribed: tuple[Any, ...]) -> None:
     check(preview, wire.v1.invoices.retrieve(preview.id), wire.v1.invoices.line_items.list(preview.id))
 
 
-def test_errors_and_empty_lists(wire: Wire) -> None:
-    """A list without elements is a list object all the same."""
+def test_portal_sessions(wire: Wire) -> None:
+    create, customer = wire.v1.billing_portal.sessions.create, wire.customer()
+    check(create({"customer": customer.id}))
+    full = {"customer": customer.id, "return_url": "https://example.com/account", "locale": "de"}
+    session = create(full)
+    check(session)
+    assert requests.get(session.url, timeout=10).status_code == 200
+
+
+def test_an_empty_list(wire: Wire) -> None:
     answer = requests.get(
         f"{wire.url}/v1/customers", {"email": "nobody@example.com"}, auth=(wire.key, ""), timeout=10
     ).json()
