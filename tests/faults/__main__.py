@@ -27,11 +27,10 @@ def run_events(options: argparse.Namespace, server: Server) -> bool:
     names = ["postgres"] if options.control else ["web", "postgres"]
     kills = list(itertools.islice(itertools.cycle(names), options.kills))
     if options.control:
-        events.forget_the_last_moment(server)
         say("synchronous_commit is off: acknowledged events may be lost, and have to be")
     log = Path(tempfile.mkdtemp(prefix="countinghouse-faults-")) / "acknowledged"
     try:
-        report = events.run(server, kills, log, say=say)
+        report = events.run(server, kills, log, forgetful=options.control, say=say)
     finally:
         shutil.rmtree(log.parent, ignore_errors=True)
     print(json.dumps(asdict(report), indent=2))

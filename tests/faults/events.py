@@ -88,7 +88,7 @@ class Client(threading.Thread):
             identifier = f"client-{self.number}-event-{number}"
             self.sent[identifier] = 1 + number % 97
             if not self.send(identifier):
-                time.sleep(0.05)
+                time.sleep(0.25)
 
     def send(self, identifier: str) -> bool:
         """Whether it is settled: acknowledged, now or before."""
@@ -201,13 +201,22 @@ def forget_the_last_moment(server: Server) -> None:
     """Let PostgreSQL acknowledge what it has not written yet: the control, which has to lose events."""
     with psycopg.connect(database_url(server, "postgres"), autocommit=True) as connection:
         connection.execute("ALTER SYSTEM SET synchronous_commit = off")
-        connection.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
         connection.execute("SELECT pg_reload_conf()")
 
 
-def run(server: Server, kills: list[Name], log: Path, *, say: Callable[[str], None] = lambda line: None) -> Report:
+def run(
+    server: Server,
+    kills: list[Name],
+    log: Path,
+    *,
+    forgetful: bool = False,
+    say: Callable[[str], None] = lambda line: None,
+) -> Report:
     """Send events while the named processes are killed, one after the other."""
-    running = Run(server, log).start()
+    running = Run(server, log)
+    if forgetful:
+        forget_the_last_moment(server)
+    running.start()
     done: dict[str, int] = {}
     for name in kills:
         running.kill(name)

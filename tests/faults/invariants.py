@@ -5,22 +5,22 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from customers.models import Customer
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import Invoice
 from meters.usage import usage
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+
+Invoices = list[Invoice]
 
 
 def violations(customer: Customer) -> list[str]:
     rules = (_totals, _one_invoice_a_cycle, _periods_tile, _ends, _billed_once, _usage_is_as_read, _numbers)
-    return [f"{rule.__name__.strip('_')}: {what}" for rule in rules for what in rule(customer)]
+    invoices = Invoice.objects.filter(customer=customer)
+    all_of_them = list(invoices.prefetch_related("lines__meter", "lines__item_period").order_by("created_at", "pk"))
+    return [f"{rule.__name__.strip('_')}: {what}" for rule in rules for what in rule(customer, all_of_them)]
 
 
-def _invoices(customer: Customer) -> list[Invoice]:
-    return list(Invoice.objects.filter(customer=customer).prefetch_related("lines").order_by("finalized_at", "number"))
-
-
-def _totals(customer: Customer) -> Iterator[str]:
-    for invoice in _invoices(customer):
+def _totals(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    for invoice in invoices:
         lines = sum(line.amount for line in invoice.lines.all())
         if not lines == invoice.subtotal == invoice.total:
             yield f"{invoice.pk} has lines of {lines}, subtotal {invoice.subtotal}, total {invoice.total}"
@@ -28,14 +28,12 @@ def _totals(customer: Customer) -> Iterator[str]:
             yield f"{invoice.pk} has no lines"
 
 
-def _one_invoice_a_cycle(customer: Customer) -> Iterator[str]:
-    cycles = Counter(
-        (invoice.subscription_id, invoice.billing_reason, invoice.period_end) for invoice in _invoices(customer)
-    )
+def _one_invoice_a_cycle(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    cycles = Counter((invoice.subscription_id, invoice.billing_reason, invoice.period_end) for invoice in invoices)
     yield from (f"{count} invoices for {cycle}" for cycle, count in cycles.items() if count > 1)
 
 
-def _periods_tile(customer: Customer) -> Iterator[str]:
+def _periods_tile(customer: Customer, invoices: Invoices) -> Iterator[str]:
     for item in SubscriptionItem.objects.filter(subscription__customer=customer).select_related("subscription"):
         periods = list(item.periods.order_by("starts_at", "ends_at"))
         for earlier, later in pairwise(periods):
@@ -48,32 +46,31 @@ def _periods_tile(customer: Customer) -> Iterator[str]:
             yield f"{item.pk} has not {running} open period"
 
 
-def _ends(customer: Customer) -> Iterator[str]:
+def _ends(customer: Customer, invoices: Invoices) -> Iterator[str]:
     for subscription in Subscription.objects.filter(customer=customer, status=Subscription.Status.CANCELED):
         last = ItemPeriod.objects.filter(item__subscription=subscription).order_by("-ends_at").first()
         if last and subscription.ended_at and subscription.ended_at < last.ends_at:
             yield f"{subscription.pk} ended at {subscription.ended_at}, its last period at {last.ends_at}"
-    for invoice in _invoices(customer):
+    for invoice in invoices:
         if invoice.period_end < invoice.period_start:
             yield f"{invoice.pk} covers {invoice.period_start} to {invoice.period_end}"
 
 
-def _billed_once(customer: Customer) -> Iterator[str]:
+def _billed_once(customer: Customer, invoices: Invoices) -> Iterator[str]:
     """Each closed and invoiced period of a metered item is on one invoice; one that is open, on none."""
     periods = ItemPeriod.objects.filter(item__subscription__customer=customer, item__price__meter__isnull=False)
     for period in periods:
-        invoices = set(InvoiceLine.objects.filter(item_period=period).values_list("invoice_id", flat=True))
+        billing = {
+            line.invoice_id for invoice in invoices for line in invoice.lines.all() if line.item_period == period
+        }
         wanted = 1 if period.outcome == ItemPeriod.Outcome.INVOICED else 0
-        if len(invoices) != wanted:
-            yield f"the period {period} is on {len(invoices)} invoices, not on {wanted}"
+        if len(billing) != wanted:
+            yield f"the period {period} is on {len(billing)} invoices, not on {wanted}"
 
 
-def _usage_is_as_read(customer: Customer) -> Iterator[str]:
+def _usage_is_as_read(customer: Customer, invoices: Invoices) -> Iterator[str]:
     """A line's snapshot gives the line's usage again, whatever has arrived since."""
-    lines = InvoiceLine.objects.filter(invoice__customer=customer, meter__isnull=False)
-    for line in lines.select_related("meter", "item_period"):
-        assert line.meter
-        assert line.item_period
+    for line in (line for invoice in invoices for line in invoice.lines.all() if line.meter):
         span = {"start": line.item_period.starts_at, "end": line.item_period.ends_at}
         again = usage(line.meter, customer, **span, as_of=line.snapshot)
         if (again.quantity, again.events) != (line.usage_quantity, line.usage_events):
@@ -81,9 +78,9 @@ def _usage_is_as_read(customer: Customer) -> Iterator[str]:
             yield f"{line.pk} tells of {told}, its snapshot of {again.events} of {again.quantity}"
 
 
-def _numbers(customer: Customer) -> Iterator[str]:
+def _numbers(customer: Customer, invoices: Invoices) -> Iterator[str]:
     row = Customer.objects.get(pk=customer.pk)
-    given = sorted(invoice.number for invoice in _invoices(customer) if invoice.number)
+    given = sorted(invoice.number for invoice in invoices if invoice.number)
     wanted = [f"{row.invoice_prefix}-{number:04d}" for number in range(1, row.next_invoice_sequence)]
     if given != wanted:
         yield f"{given} instead of {wanted}"
