@@ -55,5 +55,6 @@ def add_button(model: type[Model], button: Button) -> None:
 
 
 def buttons_of(row: Model) -> list[Button]:
-    """The buttons that a row has as it is now."""
-    return [button for button in _buttons.get(type(row), ()) if button.when(row)]
+    """The buttons that a row has as it is now, the dangerous ones last."""
+    found = [button for button in _buttons.get(type(row), ()) if button.when(row)]
+    return sorted(found, key=lambda button: button.danger)
