@@ -59,7 +59,7 @@ def main() -> int:
     acked.add_argument("--kills", type=int, default=20)
     acked.add_argument("--control", action="store_true", help="synchronous_commit=off; has to lose events")
     crowded = commands.add_parser("workers", help="two beats and four workers, killed, stopped, their broker emptied")
-    crowded.add_argument("--customers", type=int, default=60)
+    crowded.add_argument("--customers", type=int, default=200)
     crowded.add_argument("--kills", type=int, default=6)
     commands.add_parser("pauses", help="stop each verb at each of its steps while each other one runs")
     options = parser.parse_args()

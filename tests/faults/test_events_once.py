@@ -1,6 +1,8 @@
 """One identifier from many threads, counts once; with other content it is refused and the first stays."""
 
+from collections.abc import Sequence
 from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from django.db import transaction
@@ -92,13 +94,12 @@ def steps_that_fail(verb, error) -> list[str]:
 
 
 def test_control_looking_before_storing_counts_twice(customer, monkeypatch):
-    def look_then_insert(event: NewEvent) -> bool:
-        if MeterEvent.objects.filter(ident=event.ident).exists():
-            return False
-        MeterEvent.objects.create(**vars(event))
-        return True
+    def look_then_insert(events: Sequence[NewEvent]) -> set[UUID]:
+        new = [event for event in events if not MeterEvent.objects.filter(ident=event.ident).exists()]
+        MeterEvent.objects.bulk_create(MeterEvent(**vars(event)) for event in new)
+        return {event.ident for event in new}
 
-    monkeypatch.setattr(event_store, "insert", look_then_insert)
+    monkeypatch.setattr(event_store, "insert_many", look_then_insert)
     with broken.without_rules(meters_meterevent=["meters_meterevent_pkey"]):
         runs = at_once(*[lambda: [send(customer, "7", "same") for _ in range(6)]] * THREADS)
         accepted, (_, counted) = answers(runs).count("accepted"), used(customer)
