@@ -1,6 +1,7 @@
 """Closes periods that have ended: drafts their invoice, opens the next periods, ends subscriptions that are over."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -44,11 +45,16 @@ def close_period(subscription_id: str, at: datetime) -> Invoice | None:
 def start_invoice(subscription: Subscription, *, at: datetime, prorate: bool) -> Invoice | None:
     """Invoice and finalize what a new subscription owes in advance; None where it owes nothing.
 
-    `prorate` False leaves a period that is shorter than its cadence free. The caller holds the customer's lock.
+    `prorate` False leaves a stub before the first boundary free, and bills one that a known end cuts short in full.
+    The caller holds the customer's lock.
     """
     periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
     licensed = [gather.licensed(period, subscription) for period in periods if not period.item.price.is_metered]
-    billables = [billable for billable in licensed if prorate or billable.whole is None]
+    billables = [
+        billable if prorate else replace(billable, whole=None)
+        for billable in licensed
+        if prorate or billable.whole is None or billable.whole.start == billable.period.start
+    ]
     if not billables:
         return None
     invoice = _new_invoice(subscription, Invoice.BillingReason.SUBSCRIPTION_CREATE, Period(at, at), at=at)

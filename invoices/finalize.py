@@ -1,5 +1,6 @@
 """Finalizes drafts: reads the usage for the last time, gives the number, and freezes the invoice."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from django.db import transaction
@@ -10,7 +11,7 @@ from invoices import gather
 from invoices.build import Billable, build_lines
 from invoices.models import Invoice, InvoiceLine
 from invoices.write import write_draft
-from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.models import Subscription
 
 COPIED_FROM_CUSTOMER = ("name", "email", "phone", "address", "shipping", "tax_exempt")
 
@@ -84,15 +85,18 @@ def _reread_usage(invoice: Invoice) -> None:
 def draft_billables(invoice: Invoice, subscription: Subscription) -> list[Billable]:
     """What a draft bills, read again: the item periods of its lines, in the order of the lines."""
     subscription.customer = invoice.customer
-    periods: dict[int, ItemPeriod] = {}
-    lines = invoice.lines.select_related(
-        "item_period__item__price__product", "item_period__item__price__meter"
-    ).order_by("position")
-    line: InvoiceLine
-    for line in lines:
-        if line.item_period is not None:
-            periods.setdefault(line.item_period.pk, line.item_period)
-    return [
-        gather.metered(period, subscription) if period.item.price.is_metered else gather.licensed(period, subscription)
-        for period in periods.values()
-    ]
+    lines = invoice.lines.select_related("item_period__item__price__product", "item_period__item__price__meter")
+    first_lines: dict[int, InvoiceLine] = {}
+    for line in lines.filter(item_period__isnull=False).order_by("position"):
+        assert line.item_period_id is not None, "filtered"
+        first_lines.setdefault(line.item_period_id, line)
+    return [_billable(line, subscription) for line in first_lines.values()]
+
+
+def _billable(line: InvoiceLine, subscription: Subscription) -> Billable:
+    period = line.item_period
+    assert period is not None, "filtered"
+    if period.item.price.is_metered:
+        return gather.metered(period, subscription)
+    billable = gather.licensed(period, subscription)
+    return billable if line.proration else replace(billable, whole=None)

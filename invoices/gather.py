@@ -10,7 +10,7 @@ from meters.usage import usage
 from pricing.models import Price
 from pricing.rating import Terms
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
-from subscriptions.periods import Period, boundary, period_containing
+from subscriptions.periods import Period, period_containing
 
 
 def metered(item_period: ItemPeriod, subscription: Subscription, *, until: datetime | None = None) -> Billable:
@@ -83,13 +83,8 @@ def _whole(item: SubscriptionItem, period: Period, subscription: Subscription) -
 
     A stub before the first boundary counts as the end of an imaginary full period (as Stripe does).
     """
-    anchor, cadence = subscription.anchor, item.cadence
-    natural = period_containing(anchor, cadence, period.start)
-    if period == natural:
-        return None
-    if period.end == anchor.at and natural.end == anchor.at:
-        return Period(boundary(anchor, cadence, -1), anchor.at)
-    return natural
+    natural = period_containing(subscription.anchor, item.cadence, period.start)
+    return None if period == natural else natural
 
 
 def _text(value: Decimal | None) -> str | None:

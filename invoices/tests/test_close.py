@@ -141,3 +141,24 @@ def test_month_ends_keep_the_anchor_day() -> None:
 
     periods = ItemPeriod.objects.filter(item__subscription=subscription).order_by("starts_at")
     assert [period.starts_at.strftime("%m-%d") for period in periods] == ["01-31", "02-28", "03-31", "04-30"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "prorated", "unprorated"),
+    [
+        ({"billing_cycle_anchor": utc(2026, 1, 11)}, 645, None),  # a stub: 10 of the 31 days before the anchor
+        ({"cancel_at": utc(2026, 1, 11)}, 645, 2000),  # cut short by a known end
+        ({}, 2000, 2000),
+    ],
+)
+def test_a_short_first_period_of_a_licensed_item(
+    fields: dict[str, object], prorated: int, unprorated: int | None
+) -> None:
+    price = make.price(unit="2000", product="Seat")
+    totals = []
+    for prorate in (True, False):
+        customer = make.customer()
+        make.subscribe(customer, price, prorate=prorate, **fields)
+        totals.append(Invoice.objects.filter(customer=customer).values_list("total", flat=True).first())
+
+    assert totals == [prorated, unprorated]
