@@ -32,4 +32,7 @@ TIMETABLE: dict[str, Entry] = {
     "forget portal sessions": Entry(
         "portal.tasks.forget_portal_sessions", 86_400, "Removes portal links that expired 30 days ago."
     ),
+    "begin a new month of events": Entry(
+        "meters.tasks.rotate_epoch", 600, "Makes the next partition of events ahead of time, and turns to it."
+    ),
 }

@@ -22,7 +22,8 @@ class Aggregation:
     has to carry a number (else each weighs 1).
 
     Either every counted event adds `weight` (SQL) to the quantity, so that the parts of a period add up to it; or one
-    event decides alone: the first in the order of `decided_by` (SQL)."""
+    event decides alone: the first in the order of `decided_by` (SQL). `rollup` aggregates the columns n, total, vmax
+    and vmin of parts of the range to the same quantity, where they suffice."""
 
     name: str
     label: str
@@ -30,6 +31,7 @@ class Aggregation:
     fold: Callable[[Sequence[Counted]], Decimal]
     weight: str | None = None
     decided_by: str | None = None
+    rollup: str | None = None
     needs_value: bool = True
 
     @property
@@ -54,8 +56,8 @@ def _last(events: Sequence[Counted]) -> Decimal:
 AGGREGATIONS = {
     aggregation.name: aggregation
     for aggregation in (
-        Aggregation("sum", "Sum of the values", "sum(value)", _sum, weight="value"),
-        Aggregation("count", "Number of events", "count(*)", _count, weight="1", needs_value=False),
+        Aggregation("sum", "Sum of the values", "sum(value)", _sum, weight="value", rollup="sum(total)"),
+        Aggregation("count", "Number of events", "count(*)", _count, weight="1", rollup="sum(n)", needs_value=False),
         Aggregation(
             "last",
             "Value of the latest event",

@@ -1,18 +1,22 @@
-"""The table of events and every SQL statement on it: insert, fold, list. Nothing else writes it, and only
-`meters/overview.py` and the admin's list read it beside this."""
+"""Reads events: folds and lists them. Events are written by `meters/event_writes.py`, and by nothing else.
+
+Sums and counts come from the daily rollup for the whole days of a range and from the events at its edges, in one
+statement and so in one snapshot; everything else comes from the events.
+"""
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from hashlib import blake2b
 from typing import Any
-from uuid import UUID
 
 from django.db import connection
 
+from meters import epochs
 from meters.aggregations import AGGREGATIONS
+from meters.event_writes import ident_of as ident_of
+from meters.rollups import split
 
 CLOCK_SLACK = timedelta(minutes=1)
 Part = tuple[datetime, datetime]  # [start, end) within a span
@@ -46,17 +50,6 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class NewEvent:
-    ident: UUID
-    identifier: str
-    customer_ref: int
-    meter_ref: int
-    value: Decimal
-    timestamp: datetime
-    payload: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class StoredEvent:
     identifier: str
     value: Decimal
@@ -83,59 +76,29 @@ class Bucket:
     events: int
 
 
-def ident_of(identifier: str) -> UUID:
-    """The 128-bit key under which an identifier is unique for ever."""
-    return UUID(bytes=blake2b(identifier.encode(), digest_size=16).digest())
-
-
-def insert_many(events: Sequence[NewEvent]) -> set[UUID]:
-    """Store the events whose identifiers are not there yet, in this order, in one statement; which were stored.
-
-    Of two with the same identifier the first is stored.
-    """
-    columns: list[Any] = [
-        [event.ident for event in events],
-        [event.identifier for event in events],
-        [event.customer_ref for event in events],
-        [event.meter_ref for event in events],
-        [event.value for event in events],
-        [event.timestamp for event in events],
-        [json.dumps(event.payload) for event in events],
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO meters_meterevent"
-            " (ident, identifier, customer_ref, meter_ref, value, timestamp, payload)"
-            " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::bigint[], %s::int[], %s::numeric[],"
-            " %s::timestamptz[], %s::jsonb[]) ON CONFLICT (ident) DO NOTHING RETURNING ident",
-            columns,
-        )
-        return {ident for (ident,) in cursor.fetchall()}
-
-
 def aggregate(span: Span, *, formula: str, window: str | None) -> tuple[Decimal, int, Snapshot]:
     """The quantity, the number of events that make it, and the snapshot in which both were read."""
-    counted, params = _counted(span, window)
+    source, quantity, events, params = _source(span, formula, window)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT coalesce({AGGREGATIONS[formula].sql}, 0), count(*), pg_current_snapshot()::text, clock_timestamp()"
-            f" FROM ({counted}) AS counted",
+            f"SELECT coalesce({quantity}, 0), coalesce({events}, 0), pg_current_snapshot()::text, clock_timestamp()"
+            f" FROM ({source}) AS counted",
             params,
         )
-        quantity, events, token, taken_at = cursor.fetchone()
-    return Decimal(quantity), events, Snapshot(token, taken_at)
+        found, number, token, taken_at = cursor.fetchone()
+    return Decimal(found), int(number), Snapshot(token, taken_at)
 
 
 def aggregate_by(span: Span, *, bucket: str, formula: str, window: str | None) -> list[Bucket]:
     """The same per UTC hour or day, oldest first; buckets without events are left out."""
-    counted, params = _counted(span, window)
+    source, quantity, events, params = _source(span, formula, window, whole_days=bucket == "day")
     with connection.cursor() as cursor:
         cursor.execute(
-            f"SELECT {BUCKET[bucket]} AS bucket, coalesce({AGGREGATIONS[formula].sql}, 0), count(*)"
-            f" FROM ({counted}) AS counted GROUP BY 1 ORDER BY 1",
+            f"SELECT {BUCKET[bucket]} AS bucket, coalesce({quantity}, 0), {events}"
+            f" FROM ({source}) AS counted GROUP BY 1 ORDER BY 1",
             params,
         )
-        return [Bucket(start, Decimal(quantity), events) for start, quantity, events in cursor.fetchall()]
+        return [Bucket(start, Decimal(found), int(number)) for start, found, number in cursor.fetchall()]
 
 
 def list_events(
@@ -212,12 +175,36 @@ def _counts(span: Span, formula: str, window: str | None) -> tuple[str, Sequence
     return f"ident IN (SELECT ident FROM ({counted}) AS deciding)", params
 
 
+def _source(
+    span: Span, formula: str, window: str | None, *, whole_days: bool = True
+) -> tuple[str, str, str, Sequence[Any]]:
+    """What to aggregate, the expressions of the quantity and of the number of events over it, and the parameters."""
+    rollup = AGGREGATIONS[formula].rollup
+    days = split(span.start, span.end)
+    if rollup is None or window or span.as_of or not days or not whole_days:
+        counted, params = _counted(span, window)
+        return counted, AGGREGATIONS[formula].sql, "count(*)", params
+    parts = [
+        "SELECT n, total, vmax, vmin, day::timestamp AT TIME ZONE 'UTC' AS timestamp FROM meters_usageday"
+        " WHERE customer_ref = %s AND meter_ref = %s AND day >= %s AND day < %s"
+    ]
+    values: list[Any] = [span.customer_ref, span.meter_ref, days.start.date(), days.end.date()]
+    for edge in (replace(span, end=days.start), replace(span, start=days.end)):
+        if edge.start < edge.end:
+            matching, params = _matching(edge)
+            parts.append(f"SELECT 1, value, value, value, timestamp FROM ({matching}) AS edge")
+            values += params
+    return " UNION ALL ".join(parts), rollup, "sum(n)", values
+
+
 def _matching(span: Span) -> tuple[str, Sequence[Any]]:
     sql = (
         "SELECT ident, identifier, value, timestamp, received_at, payload FROM meters_meterevent"
         " WHERE customer_ref = %s AND meter_ref = %s AND timestamp >= %s AND timestamp < %s"
     )
-    params = [span.customer_ref, span.meter_ref, span.start, span.end]
+    params: list[Any] = [span.customer_ref, span.meter_ref, span.start, span.end]
+    if without := epochs.without_events_in(span.start, span.end):
+        sql += f" AND epoch NOT IN ({', '.join(map(str, without))})"
     if span.as_of is not None:
         sql += " AND pg_visible_in_snapshot(txid, %s::pg_snapshot) AND received_at <= %s"
         params += [span.as_of.token, span.as_of.taken_at + CLOCK_SLACK]

@@ -1,61 +1,83 @@
 """Takes events in: checks each against its meter and customer, and stores it once."""
 
-import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from core.errors import BillingError
 from customers.models import Customer
-from meters import event_store
-from meters.aggregations import AGGREGATIONS
+from meters import event_writes, records
+from meters.conflicts import ConflictingEvent, DuplicateEvent, conflict_of, same_content
+from meters.event_writes import NewEvent, hex_ident
 from meters.models import Meter
+from meters.payloads import stored_part
+from meters.records import NEWEST, OLDEST, EventRefused, Owner, Record
 
-# As Stripe has them.
-OLDEST = timedelta(days=35)
-NEWEST = timedelta(minutes=5)
-MAX_DIGITS = 15
-MAX_PLACES = 12
-NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
-
-
-class EventRefused(BillingError):
-    """The event cannot be counted."""
-
-
-class DuplicateEvent(BillingError):
-    """An event with this identifier is stored already. Clients know it by its wording: Stripe gives it no code."""
-
-    should_retry = False
-
-    def __init__(self, identifier: str) -> None:
-        super().__init__(f"An event already exists with identifier {identifier}.")
+__all__ = [
+    "NEWEST",
+    "OLDEST",
+    "Accepted",
+    "ConflictingEvent",
+    "DuplicateEvent",
+    "EventRefused",
+    "Outcome",
+    "Record",
+    "Result",
+    "ingest",
+    "record_event",
+]
 
 
-@dataclass(frozen=True)
+class Outcome(Enum):
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
     """An event that is stored and will be counted."""
 
     meter: Meter
-    customer: Customer
+    customer_id: str
     identifier: str
-    value: Decimal
     timestamp: datetime
     payload: dict[str, str]
     created: datetime
 
 
-@dataclass(frozen=True)
-class Sent:
-    """An event as a caller sends it."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one record: `event` where it was stored, else `error`."""
 
-    event_name: str
-    payload: dict[str, str]
-    identifier: str | None = None
-    timestamp: datetime | None = None
+    outcome: Outcome
+    event: Accepted | None = None
+    error: BillingError | None = None
+
+    @property
+    def code(self) -> str | None:
+        """One of a closed set of words for a machine; None where the event was stored."""
+        return getattr(self.error, "reason", None)
+
+    @property
+    def message(self) -> str | None:
+        return self.error.message if self.error else None
+
+    @property
+    def param(self) -> str | None:
+        return self.error.param if self.error else None
+
+
+@dataclass(slots=True)
+class _Checked:
+    """A record in which nothing is wrong, and the event that it would become."""
+
+    accepted: Accepted
+    event: NewEvent
 
 
 def record_event(
@@ -68,122 +90,118 @@ def record_event(
 ) -> Accepted:
     """Store one event; it counts from the moment the transaction commits.
 
-    A repeated identifier counts once for ever. Times are judged by the customer's clock (`Customer.now`).
-
-    Raises EventRefused (no active meter, no such customer, no or bad value, time out of range), DuplicateEvent.
+    Raises EventRefused (no active meter, no such customer, no or bad value, time out of range), DuplicateEvent,
+    ConflictingEvent.
     """
-    [outcome] = record_events([Sent(event_name, payload, identifier, timestamp)], at=at)
-    if isinstance(outcome, BillingError):
-        raise outcome
-    return outcome
+    (result,) = ingest([Record(event_name, payload, identifier, timestamp)], at=at)
+    if result.error:
+        raise result.error
+    assert result.event is not None
+    return result.event
 
 
-def record_events(sent: Sequence[Sent], *, at: datetime) -> list[Accepted | BillingError]:
-    """Store those of many events that can be counted, in one statement; what became of each, in their order."""
-    meters = {m.event_name: m for m in Meter.objects.active().filter(event_name__in={one.event_name for one in sent})}
-    customers = _customers(sent, meters)
-    checked = [_check(one, meters, customers, at) for one in sent]
-    new = [_row(accepted) for accepted in checked if isinstance(accepted, Accepted)]
-    stored = event_store.insert_many(new) if new else set()
-    outcomes: list[Accepted | BillingError] = []
-    for outcome in checked:
-        if isinstance(outcome, Accepted):
-            ident = event_store.ident_of(outcome.identifier)
-            outcomes.append(outcome if ident in stored else DuplicateEvent(outcome.identifier))
-            stored.discard(ident)
-        else:
-            outcomes.append(outcome)
-    return outcomes
+def ingest(given: Sequence[Record], *, at: datetime) -> list[Result]:
+    """Store what can be stored; one result per record, in their order. A bad record sinks no other.
+
+    A repeated identifier counts once (docs/decisions/0020). Times are judged by the customer's clock, which is a test
+    clock's or shows `at`.
+    Idempotent. Each 1,000 records are one statement and, unless the caller has one open, one transaction. A caller with
+    more must not have one open: it would hold the days of the first thousand while it waits for events of the next.
+    """
+    results: list[Result] = []
+    for start in range(0, len(given), event_writes.MOST):
+        results += _ingest_chunk(given[start : start + event_writes.MOST], at)
+    return results
 
 
-def _check(
-    sent: Sent, meters: Mapping[str, Meter], customers: Mapping[str, Customer], at: datetime
-) -> Accepted | EventRefused:
+def _ingest_chunk(given: Sequence[Record], at: datetime) -> list[Result]:
+    checked = list(_check(given, at))
+    firsts: dict[str, _Checked] = {}
+    for entry in checked:
+        if isinstance(entry, _Checked):
+            firsts.setdefault(entry.event.ident, entry)
+    refused = event_writes.store([entry.event for entry in firsts.values()]) if firsts else set()
+    if not refused and len(firsts) == len(checked):
+        return [Result(Outcome.STORED, entry.accepted) for entry in firsts.values()]
+    compare = _comparison(firsts, refused)
+    return [
+        Result(Outcome.REJECTED, error=entry)
+        if isinstance(entry, EventRefused)
+        else Result(Outcome.STORED, entry.accepted)
+        if firsts[entry.event.ident] is entry and entry.event.ident not in refused
+        else compare(entry)
+        for entry in checked
+    ]
+
+
+def _comparison(firsts: dict[str, _Checked], refused: set[str]) -> Callable[[_Checked], Result]:
+    """Tells a repetition of what is stored from a conflict with it."""
+    known = event_writes.known(list(refused)) if refused else {}
+
+    def compare(entry: _Checked) -> Result:
+        ident, meter = entry.event.ident, entry.accepted.meter
+        stored = known[ident] if ident in refused else firsts[ident].event
+        if same_content(meter, stored, entry.event):
+            return Result(Outcome.DUPLICATE, error=DuplicateEvent(entry.accepted.identifier))
+        return Result(Outcome.CONFLICT, error=conflict_of(entry.accepted.identifier, stored, entry.event))
+
+    return compare
+
+
+def _check(given: Sequence[Record], at: datetime) -> Iterator[_Checked | EventRefused]:
+    """Each record checked by itself; meters and customers are read once for all."""
+    storable = [_refusal(records.check_texts, record) for record in given]
+    readable = [record for record, error in zip(given, storable, strict=True) if error is None]
+    meters = _active_meters(readable)
+    owners = _owners(readable, meters)
+    for record, error in zip(given, storable, strict=True):
+        try:
+            yield error or _checked(record, meters, owners=owners, at=at)
+        except EventRefused as refused:
+            yield refused
+
+
+def _refusal(check: Callable[[Any], None], record: Record) -> EventRefused | None:
     try:
-        meter = _active_meter(sent.event_name, meters)
-        customer = _customer(meter, sent.payload, customers)
-        now = customer.now(at)
-        happened = sent.timestamp or now.replace(microsecond=0)
-        check_time(happened, now)
-        value = value_of(meter, sent.payload)
-    except EventRefused as refusal:
-        return refusal
-    return Accepted(meter, customer, sent.identifier or str(uuid.uuid4()), value, happened, sent.payload, now)
+        check(record)
+    except EventRefused as error:
+        return error
+    return None
 
 
-def _row(accepted: Accepted) -> event_store.NewEvent:
-    return event_store.NewEvent(
-        ident=event_store.ident_of(accepted.identifier),
-        identifier=accepted.identifier,
-        customer_ref=accepted.customer.ref,
-        meter_ref=accepted.meter.ref,
-        value=accepted.value,
-        timestamp=accepted.timestamp,
-        payload=accepted.payload,
+def _checked(record: Record, meters: dict[str, Meter], *, owners: dict[str, Owner], at: datetime) -> _Checked:
+    """Raises EventRefused."""
+    event_name, payload, identifier, timestamp = record
+    meter = meters.get(event_name)
+    if meter is None:
+        raise records.no_meter(event_name)
+    owner = owners.get(customer_id := records.customer_id_of(meter, payload))
+    if owner is None:
+        raise records.no_customer(meter, customer_id)
+    now = owner.frozen_time or at
+    happened = timestamp or now.replace(microsecond=0)
+    records.check_time(happened, now)
+    value = records.value_of(meter, payload)
+    identifier = identifier or str(uuid.uuid4())
+    stored = stored_part(meter, payload, customer_id=owner.id, value=value)
+    return _Checked(
+        Accepted(meter, owner.id, identifier, happened, dict(payload), now),
+        NewEvent(
+            hex_ident(identifier), identifier, owner.ref, meter.ref, value, happened, timestamp is not None, stored
+        ),
     )
 
 
-def check_time(happened: datetime, now: datetime) -> None:
-    """Raises EventRefused for a time more than 35 days back or more than 5 minutes ahead."""
-    if happened < now - OLDEST:
-        smallest = int((now - OLDEST).timestamp())
-        raise EventRefused(
-            f"The event timestamp cannot be more than 35 days in past. The smallest accepted timestamp is {smallest}.",
-            param="timestamp",
-        )
-    if happened > now + NEWEST:
-        raise EventRefused("The event timestamp cannot be more than 5 minutes in the future.", param="timestamp")
+def _active_meters(given: Sequence[Record]) -> dict[str, Meter]:
+    names = {record.event_name for record in given}
+    return {meter.event_name: meter for meter in Meter.objects.active().filter(event_name__in=names)}
 
 
-def value_of(meter: Meter, payload: dict[str, Any]) -> Decimal:
-    """The number an event carries; 1 for a formula that only counts events.
-
-    Raises EventRefused: missing, not a number, more than 15 significant digits or 12 decimal places.
-    """
-    if not AGGREGATIONS[meter.formula].needs_value:
-        return Decimal(1)
-    param = f"payload[{meter.value_key}]"
-    text = payload.get(meter.value_key)
-    if text is None or text == "":
-        raise EventRefused(f"The payload has no value under the key '{meter.value_key}'.", param=param)
-    if not NUMBER.fullmatch(text):
-        raise EventRefused(f"The payload's '{meter.value_key}' is not a number.", param=param)
-    value = Decimal(text).normalize()
-    digits, exponent = value.as_tuple().digits, value.as_tuple().exponent
-    assert isinstance(exponent, int)
-    if len(digits) + max(exponent, 0) > MAX_DIGITS or -exponent > MAX_PLACES:
-        raise EventRefused(
-            f"The payload's '{meter.value_key}' has too many digits: at most {MAX_DIGITS} significant digits and "
-            f"{MAX_PLACES} decimal places are accepted.",
-            param=param,
-            code="meter_event_value_too_many_digits",
-        )
-    return value
-
-
-def _active_meter(event_name: str, meters: Mapping[str, Meter]) -> Meter:
-    meter = meters.get(event_name)
-    if meter is None:
-        raise EventRefused(
-            f"Invalid event_name: {event_name}. No active meter found with this event name.",
-            param="event_name",
-        )
-    return meter
-
-
-def _customers(sent: Sequence[Sent], meters: Mapping[str, Meter]) -> dict[str, Customer]:
-    """The customers that the events name, by id."""
-    ids = {one.payload.get(meter.customer_key, "") for one in sent if (meter := meters.get(one.event_name)) is not None}
-    return {
-        customer.pk: customer for customer in Customer.objects.live().select_related("test_clock").filter(pk__in=ids)
+def _owners(given: Sequence[Record], meters: dict[str, Meter]) -> dict[str, Owner]:
+    ids = {
+        record.payload.get(meter.customer_key)
+        for record in given
+        if (meter := meters.get(record.event_name)) is not None
     }
-
-
-def _customer(meter: Meter, payload: dict[str, str], customers: Mapping[str, Customer]) -> Customer:
-    param = f"payload[{meter.customer_key}]"
-    customer_id = payload.get(meter.customer_key)
-    if not customer_id:
-        raise EventRefused(f"The payload has no customer under the key '{meter.customer_key}'.", param=param)
-    if customer_id not in customers:
-        raise EventRefused(f"No such customer: '{customer_id}'", param=param, code="resource_missing")
-    return customers[customer_id]
+    found = Customer.objects.live().filter(pk__in=ids - {None, ""})
+    return {row[0]: Owner(*row) for row in found.values_list("pk", "ref", "test_clock__frozen_time")}

@@ -1,6 +1,6 @@
 """What a customer has used: the one question about usage, for invoices, previews, summaries and pages alike."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -8,6 +8,7 @@ from customers.models import Customer
 from meters import event_store
 from meters.event_store import Part, Snapshot, Span, StoredEvent, Tally
 from meters.models import Meter
+from meters.payloads import whole
 
 WIDTH = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 
@@ -71,7 +72,7 @@ def events_of(
 
     Which events count is decided over the whole of [start, end): an event can be replaced by one outside of `part`.
     """
-    return event_store.list_events(
+    events = event_store.list_events(
         _span(meter, customer, start, end, as_of),
         formula=meter.formula,
         window=meter.event_time_window,
@@ -79,6 +80,7 @@ def events_of(
         offset=offset,
         part=part,
     )
+    return [_as_sent(event, meter, customer) for event in events]
 
 
 def deciding_event(
@@ -101,6 +103,10 @@ def tally_events(
     """How many events `events_of` has in all, and what they add up to."""
     span = _span(meter, customer, start, end, as_of)
     return event_store.tally(span, formula=meter.formula, window=meter.event_time_window, part=part)
+
+
+def _as_sent(event: StoredEvent, meter: Meter, customer: Customer) -> StoredEvent:
+    return replace(event, payload=whole(meter, event.payload, customer_id=customer.pk, value=event.value))
 
 
 def _span(meter: Meter, customer: Customer, start: datetime, end: datetime, as_of: Snapshot | None) -> Span:

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from billing_project import credentials
 from core import clock
 from core.models import Milestone
+from meters.epochs import rotate
 
 FIRST_START = "first_start"
 
@@ -24,6 +25,7 @@ class Command(BaseCommand):
         self.stdout.write("Making the database ready ...")
         call_command("migrate", verbosity=0, interactive=False)
         call_command("sync_schedule", stdout=self.stdout)
+        rotate(clock.now())
         credentials.make_admin()
         credentials.make_api_key()
         self._first_start(demo=not no_demo and not settings.LIVEMODE)
