@@ -6,7 +6,7 @@ A point in time cannot do that, since an event received before it may be committ
 import random
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -23,6 +23,7 @@ from tests.make import JAN
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WRITERS = 6
+DAY = timedelta(days=1)
 Act = Callable[[], object]
 
 
@@ -31,17 +32,21 @@ class Abandoned(Exception):
 
 
 class Writer:
-    """Sends events in one transaction that ends when it is told to, by COMMIT or by ROLLBACK."""
+    """Sends events in one transaction that ends when it is told to, by COMMIT or by ROLLBACK.
 
-    def __init__(self, account: Account, values: list[str], *, commits: bool) -> None:
+    Each has a day of its own: an open transaction holds the rollup of the days it writes to.
+    """
+
+    def __init__(self, account: Account, values: list[str], *, commits: bool, day: int = 0) -> None:
         self.account, self.values, self.commits = account, values, commits
+        self.at = FEB - HOUR - day * DAY
         self.inserted, self.end = threading.Event(), threading.Event()
         self.run = Run(self._write)
 
     def _write(self) -> None:
         with transaction.atomic():
             for value in self.values:
-                make.event(self.account.customer, value=value, at=FEB - HOUR)
+                make.event(self.account.customer, value=value, at=self.at)
             self.inserted.set()
             assert self.end.wait(LONGEST_WAIT)
             if not self.commits:
@@ -73,9 +78,9 @@ def play(account: Account, seed: int) -> InvoiceLine:
     chance = random.Random(seed)
     lines: list[InvoiceLine] = []
     acts: list[tuple[float, Act]] = [(chance.uniform(0.2, 0.8), lambda: lines.append(finalize(account)))]
-    for _ in range(WRITERS):
+    for day in range(WRITERS):
         values = [str(chance.randint(1, 99)) for _ in range(chance.randint(1, 3))]
-        writer = Writer(account, values, commits=chance.random() < 0.8)
+        writer = Writer(account, values, commits=chance.random() < 0.8, day=day)
         begins, ends = sorted((chance.random(), chance.random()))
         acts += [(begins, writer.begin), (ends, writer.finish)]
     for _, act in sorted(acts, key=lambda timed: timed[0]):
