@@ -70,6 +70,11 @@ class _Log:
 _log = _Log()
 
 
+def forget() -> None:
+    """Know nothing of the epochs: for tests, which take back what has happened."""
+    _log.read_at = float("-inf")
+
+
 def number_of(at: datetime) -> int:
     return (at.year - 2000) * 100 + at.month
 
@@ -144,3 +149,4 @@ def _measure_ended() -> None:
                     " FROM meters_meterevent WHERE epoch = %s) AS m WHERE e.epoch = %s",
                     [epoch.number, epoch.number],
                 )
+    _log.read(fresh=True)
