@@ -12,12 +12,11 @@ from django.db import transaction
 from billing_project.demo_companies import COMPANIES, Company, Item
 from billing_project.demo_usage import usage
 from core import timeline
-from core.errors import BillingError
 from customers.lifecycle import create_customer
 from customers.models import Customer
 from invoices.models import Invoice
 from invoices.settle import mark_uncollectible, pay_invoice, void_invoice
-from meters.ingest import Sent, record_events
+from meters.ingest import Record, ingest
 from meters.lifecycle import create_meter
 from pricing.models import Price
 from pricing.prices import PriceSpec, Recurring, create_price
@@ -106,12 +105,12 @@ def _use(company: Company, customer: Customer, *, start: datetime, end: datetime
     for _, day in groupby(uses, key=lambda use: use.timestamp.date()):
         batch = list(day)
         sent = [
-            Sent(use.event_name, {"stripe_customer_id": customer.pk, "value": use.value}, timestamp=use.timestamp)
+            Record(use.event_name, {"stripe_customer_id": customer.pk, "value": use.value}, timestamp=use.timestamp)
             for use in batch
         ]
-        for outcome in record_events(sent, at=batch[-1].timestamp):
-            if isinstance(outcome, BillingError):
-                raise outcome
+        for result in ingest(sent, at=batch[-1].timestamp):
+            if result.error:
+                raise result.error
 
 
 def _settle(company: Company) -> None:

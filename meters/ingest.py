@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 
@@ -45,6 +46,7 @@ class Accepted:
     meter: Meter
     customer_id: str
     identifier: str
+    value: Decimal
     timestamp: datetime
     payload: dict[str, str]
     created: datetime
@@ -185,7 +187,7 @@ def _checked(record: Record, meters: dict[str, Meter], *, owners: dict[str, Owne
     identifier = identifier or str(uuid.uuid4())
     stored = stored_part(meter, payload, customer_id=owner.id, value=value)
     return _Checked(
-        Accepted(meter, owner.id, identifier, happened, dict(payload), now),
+        Accepted(meter, owner.id, identifier, value, happened, dict(payload), now),
         NewEvent(
             hex_ident(identifier), identifier, owner.ref, meter.ref, value, happened, timestamp is not None, stored
         ),

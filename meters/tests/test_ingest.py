@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from customers.lifecycle import delete_customer
 from meters import epochs, event_writes
 from meters.ingest import ConflictingEvent, DuplicateEvent, EventRefused, Outcome, Record, ingest, record_event
 from meters.lifecycle import deactivate_meter
@@ -46,6 +47,7 @@ def test_what_is_stored_is_answered_and_counted(meter, customer):
 
     assert (first.outcome, first.code, first.message, first.error) == (Outcome.STORED, None, None, None)
     assert (first.event.meter, first.event.customer_id, first.event.identifier) == (meter, customer.pk, "a")
+    assert (first.event.value, first.event.created) == (Decimal("2.5"), NOW)
     assert (first.event.timestamp, second.event.timestamp) == (JAN, NOW)
     assert len(second.event.identifier) == 36
     assert usage(meter, customer, start=JAN, end=FEB).quantity == Decimal("1.5")
@@ -98,6 +100,9 @@ def test_a_bad_record_sinks_no_other(meter, customer, code, bad):
 
 
 def test_an_inactive_meter_and_a_deleted_customer_take_nothing(meter, customer):
+    gone = make.customer()
+    delete_customer(gone.pk, at=NOW)
+    assert [result.code for result in ingest([record(gone)], at=NOW)] == ["meter_event_customer_not_found"]
     deactivate_meter(meter.pk, at=NOW)
     assert [result.code for result in ingest([record(customer)], at=NOW)] == ["no_meter"]
 

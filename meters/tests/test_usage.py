@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from meters.aggregations import AGGREGATIONS, Counted, fold
 from meters.event_store import ident_of
-from meters.ingest import Accepted, Sent, record_events
+from meters.ingest import Outcome, Record, ingest
 from meters.usage import events_of, usage, usage_by
 from tests import make
 from tests.make import JAN
@@ -50,10 +50,10 @@ def test_sql_equals_the_fold(formula: str, window: str | None, sent: list[tuple[
     meter = make.meter(make.new_name(), formula=formula, event_time_window=window)
     customer = make.customer()
     batch = [
-        Sent(meter.event_name, {"stripe_customer_id": customer.pk, "value": str(value)}, timestamp=at)
+        Record(meter.event_name, {"stripe_customer_id": customer.pk, "value": str(value)}, timestamp=at)
         for at, value in sent
     ]
-    assert all(isinstance(outcome, Accepted) for outcome in record_events(batch, at=END + DAY))
+    assert all(result.outcome is Outcome.STORED for result in ingest(batch, at=END + DAY))
     stored = events_of(meter, customer, start=JAN - DAY, end=END + DAY)
     assert len(stored) == len(sent)
     counted = [
