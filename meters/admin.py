@@ -1,9 +1,11 @@
 """Meters in the admin, with their latest events, and the events themselves to be looked at."""
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import OuterRef, Q, QuerySet, Subquery
@@ -20,7 +22,7 @@ from core.charts import BarChart, bar_chart
 from core.money import plain
 from core.panels import Panel, show_on
 from customers.models import Customer
-from meters import event_store, lifecycle, overview
+from meters import event_store, lifecycle, overview, payloads
 from meters.aggregations import formula_choices
 from meters.models import Meter, MeterEvent
 
@@ -152,7 +154,7 @@ class MeterEventAdmin(ReadOnlyAdmin):
     list_display = ("happened", "meter_name", "customer_name", "amount", "identifier", "received_at")
     list_filter = (CustomerFilter, MeterFilter, ("timestamp", InstantRangeFilter))
     sortable_by = ("happened", "received_at")
-    fields = ("identifier", "meter_name", "customer_name", "amount", "timestamp", "received_at", "payload")
+    fields = ("identifier", "meter_name", "customer_name", "amount", "timestamp", "received_at", "sent_payload")
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -168,6 +170,14 @@ class MeterEventAdmin(ReadOnlyAdmin):
                 of_meter=Subquery(meter.values("display_name")[:1]),
             )
         )
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The newest: months later an identifier can be taken in again."""
+        try:
+            ident = UUID(object_id)
+        except ValueError:
+            return None
+        return self.get_queryset(request).filter(pk=ident).order_by("-received_at").first()
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -192,6 +202,12 @@ class MeterEventAdmin(ReadOnlyAdmin):
     @display(description="Value")
     def amount(self, row: MeterEvent) -> str:
         return plain(row.value)
+
+    @display(description="Payload")
+    def sent_payload(self, row: Any) -> str:
+        meter = Meter.objects.get(ref=row.meter_ref)
+        sent = payloads.whole(meter, row.payload, customer_id=row.of_customer_id, value=row.value)
+        return json.dumps(sent, ensure_ascii=False)
 
 
 def usage_of(meter: Meter, at: datetime) -> dict[str, Any]:
