@@ -24,15 +24,15 @@ class DuplicateEvent(BillingError):
 
 
 class ConflictingEvent(BillingError):
-    """An event with this identifier is stored already, and says something else. Begins as the message of a duplicate
-    does, for the clients that look for those words."""
+    """An event with this identifier is stored already, and says something else. Begins with the message of a duplicate,
+    for the clients that look for those words."""
 
     should_retry = False
     reason = "conflict"
 
     def __init__(self, identifier: str, *, stored: str, sent: str) -> None:
         super().__init__(
-            f"An event already exists with identifier {identifier}, and its content is another. Stored: {stored}. "
+            f"An event already exists with identifier {identifier}. Its content is another. Stored: {stored}. "
             f"Sent: {sent}. The stored event stands; send a correction under another identifier."
         )
 

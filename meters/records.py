@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -37,8 +36,7 @@ class Record(NamedTuple):
     timestamp: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """The customer an event belongs to; `frozen_time` if it lives on a test clock."""
 
     id: str

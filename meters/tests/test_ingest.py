@@ -183,7 +183,7 @@ def test_a_conflict_shows_both_in_words(meter, customer):
             timestamp=JAN,
         )
     message = raised.value.message
-    assert message.startswith("An event already exists with identifier a, and its content is another.")
+    assert message.startswith("An event already exists with identifier a. Its content is another.")
     assert f"Stored: tokens 5 of {customer.pk} at 2026-01-20T12:30:00+00:00 (as received). " in message
     assert f"Sent: tokens 6.5 of {customer.pk} at 2026-01-01T00:00:00+00:00 with " in message
     assert len(message) < 700

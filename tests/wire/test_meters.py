@@ -84,12 +84,16 @@ def test_an_event_as_it_is_answered(wire: Wire, on_clock: Any) -> None:
 
 
 def test_a_duplicate(wire: Wire, on_clock: Any) -> None:
-    """Clients know it by its wording and its header: it has no code."""
+    """Clients know it by its wording and its header: it has no code. One with other content goes on to show it."""
     meter, other = wire.meter(), wire.meter()
     wire.send(meter, on_clock, "5", identifier="twice")
-    for again in (meter, other):
+    for again, message in (
+        (meter, "An event already exists with identifier twice."),
+        (other, "An event already exists with identifier twice. Its content is another. Stored: "),
+    ):
         error = invalid(wire.send, again, on_clock, "5", identifier="twice")
-        assert error.user_message == "An event already exists with identifier twice."
+        assert error.user_message.startswith(message)
+        assert (error.user_message == message) == (again is meter)
         assert (error.code, error.param) == (None, None)
         assert error.headers["stripe-should-retry"] == "false"
     assert quantity(wire, meter, on_clock) == 5
