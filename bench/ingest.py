@@ -113,6 +113,7 @@ def _measure(item: Item, records: list[Record]) -> None:
         _copy.text = "".join(rows)  # type: ignore[attr-defined]
     _sql("CHECKPOINT")
     gc.collect()
+    gc.freeze()  # what waits to be sent is no work for the collector: a server has one batch at a time
     backend = connection.connection.info.backend_pid
     wal, cpu, python, began = _wal(), _cpu(backend), time.process_time(), time.perf_counter()
     item.work(records)

@@ -94,6 +94,8 @@ DATABASES["default"]["OPTIONS"]["options"] = " ".join(
     ]
 ).strip()
 DATABASES["default"]["OPTIONS"] |= {
+    # For the one statement that asks for it (meters/event_writes.py); Django's own are never prepared.
+    "prepare_threshold": 5,
     "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=8), "timeout": 10},
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
