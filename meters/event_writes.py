@@ -124,11 +124,13 @@ class _PlannedOnce(psycopg.Cursor[Any]):
 
 @contextmanager
 def _planned_once() -> Iterator[Any]:
-    """Django's cursor around that of ours."""
-    with connection.cursor():  # sees to it that there is a connection
-        cursor = _PlannedOnce(connection.connection)
-        with (connection.make_debug_cursor if connection.queries_logged else connection.make_cursor)(cursor) as wrapped:  # type: ignore[arg-type]
-            yield wrapped
+    """A cursor of Django's around one of ours; where Django logs statements, one that tells it of its values."""
+    with connection.cursor() as cursor:
+        if connection.queries_logged:
+            yield cursor
+            return
+    with connection.make_cursor(_PlannedOnce(connection.connection)) as planned:  # type: ignore[arg-type]
+        yield planned
 
 
 def known(idents: Sequence[str]) -> dict[str, KnownEvent]:

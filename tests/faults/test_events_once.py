@@ -1,5 +1,6 @@
 """One identifier from many threads, over and over, counts once; with other content the first stays."""
 
+import time
 from dataclasses import asdict
 from decimal import Decimal
 
@@ -94,6 +95,7 @@ def test_control_looking_before_storing_counts_twice(customer, monkeypatch):
         (event,) = events
         if MeterEvent.objects.filter(ident=event.ident).exists():
             return {event.ident}
+        time.sleep(0.02)
         MeterEvent.objects.create(epoch=epochs.current().number, **asdict(event))
         return set()
 
