@@ -92,7 +92,8 @@ def _line(billable: Billable, charge: Charge) -> Line:
     if billable.whole is not None:
         amount = round_minor(prorate(charge.exact, billable.period, billable.whole))
         seconds, of = billable.period.length // SECOND, billable.whole.length // SECOND
-        formula = f"{formula}; {seconds} of {of} seconds → {amount}"
+        exact = formula.partition(" → ")[0]  # the line is rounded once, after its share is taken
+        formula = f"{exact}; {seconds} of {of} seconds → {amount}"
     return Line(billable, charge, amount, _describe(billable, charge), formula)
 
 

@@ -5,14 +5,9 @@ from typing import Any
 
 from api import objects, params
 from api.params import ListParams, Params
-from customers.serializers import AddressParams, Hash, ShippingParams
+from customers.serializers import AddressParams, CustomFieldParams, Hash, ShippingParams
 from invoices.models import Invoice, InvoiceLine
 from subscriptions.models import Subscription
-
-
-class CustomFieldParams(Params):
-    name = params.String(required=True, max_length=40)
-    value = params.String(required=True, max_length=140)
 
 
 class UpdateInvoice(Params):
