@@ -14,7 +14,7 @@ from invoices.models import Invoice
 from invoices.write import due_date, header, write_draft
 from subscriptions.cancel import end, lock_subscription
 from subscriptions.models import ItemPeriod, ItemPeriodQuerySet, Subscription
-from subscriptions.periods import Period, next_boundary
+from subscriptions.periods import Period, clamp, next_boundary
 
 
 def close_period(subscription_id: str, at: datetime) -> Invoice | None:
@@ -106,10 +106,10 @@ def next_periods(ended: Sequence[ItemPeriod], subscription: Subscription) -> dic
     for period in ended:
         if subscription.cancel_at is not None and subscription.cancel_at <= period.ends_at:
             continue
-        ends_at = next_boundary(subscription.anchor, period.item.cadence, period.ends_at)
+        after = Period(period.ends_at, next_boundary(subscription.anchor, period.item.cadence, period.ends_at))
         if subscription.cancel_at is not None:
-            ends_at = min(ends_at, subscription.cancel_at)
-        following[period.item_id] = ItemPeriod(item=period.item, starts_at=period.ends_at, ends_at=ends_at)
+            after = clamp(after, subscription.cancel_at)
+        following[period.item_id] = ItemPeriod(item=period.item, starts_at=after.start, ends_at=after.end)
     return following
 
 

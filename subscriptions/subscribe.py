@@ -11,6 +11,7 @@ from customers.locks import lock_customer
 from customers.models import Customer
 from pricing.models import Price
 from subscriptions.biller import biller
+from subscriptions.cancel import schedule_cancellation
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
 from subscriptions.periods import Anchor, anchor_from_config, boundary, next_boundary
 
@@ -205,8 +206,6 @@ def _open_items(subscription: Subscription, items: Sequence[ItemSpec], prices: S
 
 
 def _apply_cancellation(subscription: Subscription, spec: SubscriptionSpec, at: datetime) -> None:
-    from subscriptions.cancel import schedule_cancellation
-
     if spec.cancel_at_period_end and spec.cancel_at:
         raise ParametersExclusive(
             "You may only specify one of these parameters: cancel_at, cancel_at_period_end.",
