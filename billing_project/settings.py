@@ -191,6 +191,12 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 DJANGO_CELERY_BEAT_TZ_AWARE = True
 
+# --- metering --------------------------------------------------------------------------------------
+# A repeated identifier is answered as if it were new and is not counted, instead of being refused.
+FIRST_EVENT_WINS = env.bool("FIRST_EVENT_WINS", default=False)
+# Combinations of dimensions that a meter may have; each has a row a day and customer in the rollup.
+MAX_DIMENSION_COMBINATIONS = env.int("MAX_DIMENSION_COMBINATIONS", default=100_000)
+
 # --- billing ---------------------------------------------------------------------------------------
 # Seconds between the end of a period and the finalisation of its invoice (Stripe: one hour).
 INVOICE_GRACE_SECONDS = env.int("INVOICE_GRACE_SECONDS", default=3600)

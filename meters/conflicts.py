@@ -2,9 +2,11 @@
 
 import orjson
 
+from api.errors import IdempotencyMismatch
 from core.errors import BillingError
 from core.money import plain
 from customers.models import Customer
+from meters.aggregations import AGGREGATIONS
 from meters.event_writes import KnownEvent, NewEvent
 from meters.models import Meter
 from meters.payloads import further
@@ -37,7 +39,18 @@ class ConflictingEvent(BillingError):
         )
 
 
-def same_content(meter: Meter, stored: KnownEvent | NewEvent, sent: NewEvent) -> bool:
+def refusal_of(meter: Meter, stored: KnownEvent, sent: NewEvent) -> BillingError | None:
+    """Why an event, `sent` to `meter`, is not stored beside the one that has its identifier; None for a retry, which
+    bears the Idempotency-Key of the stored one and says the same."""
+    same = same_content(meter, stored, sent)
+    if sent.sent_key and sent.sent_key == stored.sent_key:
+        return None if same else _mismatch()
+    if same:
+        return DuplicateEvent(sent.identifier)
+    return ConflictingEvent(sent.identifier, stored=_in_words(stored), sent=_in_words(sent))
+
+
+def same_content(meter: Meter, stored: KnownEvent, sent: NewEvent) -> bool:
     """Whether two events with one identifier, `sent` being for `meter`, say the same.
 
     A timestamp that the sender left out is ours and not content: a retry without one is later, and is still the same.
@@ -49,16 +62,21 @@ def same_content(meter: Meter, stored: KnownEvent | NewEvent, sent: NewEvent) ->
     return further(meter, stored.payload) == further(meter, sent.payload)
 
 
-def conflict_of(identifier: str, stored: KnownEvent | NewEvent, sent: NewEvent) -> ConflictingEvent:
-    return ConflictingEvent(identifier, stored=_in_words(stored), sent=_in_words(sent))
+def _mismatch() -> IdempotencyMismatch:
+    return IdempotencyMismatch(
+        "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using "
+        "another Idempotency-Key if you meant to send a different event."
+    )
 
 
 def _in_words(event: KnownEvent | NewEvent) -> str:
-    meter = Meter.objects.get(ref=event.meter_ref)
+    meter = Meter.objects.get(ref=abs(event.meter_ref))
     customer = Customer.objects.values_list("pk", flat=True).get(ref=event.customer_ref)
     when = event.timestamp.isoformat() if event.timestamp_given else f"{event.timestamp.isoformat()} (as received)"
     rest = further(meter, event.payload)
-    words = f"{meter.event_name} {plain(event.value)} of {customer} at {when}"
+    counted = AGGREGATIONS[meter.formula].counts_texts
+    what = event.payload.get(meter.value_key, "") if counted else plain(event.value)
+    words = f"{meter.event_name} {_shortened(what)} of {customer} at {when}"
     return f"{words} with {_shortened(orjson.dumps(rest).decode())}" if rest else words
 
 

@@ -1,21 +1,31 @@
 """Takes events in: checks each against its meter and customer, and stores it once."""
 
-import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from django.conf import settings
 from django.db import connection
 
 from core.errors import BillingError
-from meters import event_writes, records
-from meters.conflicts import ConflictingEvent, DuplicateEvent, conflict_of, same_content
-from meters.event_writes import NewEvent, hex_ident
+from meters import dimensions, event_writes
+from meters.conflicts import ConflictingEvent, DuplicateEvent, refusal_of
+from meters.event_writes import Batch, KnownEvent, NewEvent
 from meters.models import Meter
-from meters.payloads import stored_part
-from meters.records import NEWEST, OLDEST, EventRefused, Owner, Record
+from meters.records import (
+    NEWEST,
+    OLDEST,
+    Catalogue,
+    Checked,
+    EventRefused,
+    Owner,
+    Record,
+    check_record,
+    storable,
+    too_many,
+)
 
 __all__ = [
     "NEWEST",
@@ -27,12 +37,14 @@ __all__ = [
     "Outcome",
     "Record",
     "Result",
+    "check",
     "ingest",
     "record_event",
 ]
 
+MICROSECOND = timedelta(microseconds=1)
 OWNERS = """
-SELECT customer.id, customer.ref, clock.frozen_time
+SELECT customer.id, customer.id, customer.ref, clock.frozen_time
 FROM customers_customer AS customer LEFT JOIN customers_testclock AS clock ON clock.id = customer.test_clock_id
 WHERE customer.id = ANY(%s) AND customer.deleted_at IS NULL
 """
@@ -40,6 +52,7 @@ WHERE customer.id = ANY(%s) AND customer.deleted_at IS NULL
 
 class Outcome(Enum):
     STORED = "stored"
+    REPLAYED = "replayed"  # sent again under the same Idempotency-Key: the answer is the first one
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
     REJECTED = "rejected"
@@ -58,7 +71,7 @@ class Accepted(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of one record: `event` where it was stored, else `error`."""
+    """What became of one record: `event` where it was stored, now or before under the same key; else `error`."""
 
     outcome: Outcome
     event: Accepted | None = None
@@ -67,7 +80,7 @@ class Result(NamedTuple):
     @property
     def code(self) -> str | None:
         """One of a closed set of words for a machine; None where the event was stored."""
-        return getattr(self.error, "reason", None)
+        return getattr(self.error, "reason", "conflict") if self.error else None
 
     @property
     def message(self) -> str | None:
@@ -78,13 +91,6 @@ class Result(NamedTuple):
         return self.error.param if self.error else None
 
 
-class _Checked(NamedTuple):
-    """A record in which nothing is wrong, and the event that it would become."""
-
-    accepted: Accepted
-    event: NewEvent
-
-
 def record_event(
     event_name: str,
     *,
@@ -92,13 +98,14 @@ def record_event(
     at: datetime,
     identifier: str | None = None,
     timestamp: datetime | None = None,
+    key: str | None = None,
 ) -> Accepted:
     """Store one event; it counts from the moment the transaction commits.
 
     Raises EventRefused (no active meter, no such customer, no or bad value, time out of range), DuplicateEvent,
-    ConflictingEvent.
+    ConflictingEvent, IdempotencyMismatch.
     """
-    (result,) = ingest([Record(event_name, payload, identifier, timestamp)], at=at)
+    (result,) = ingest([Record(event_name, payload, identifier, timestamp, key)], at=at)
     if result.error:
         raise result.error
     assert result.event is not None
@@ -115,100 +122,142 @@ def ingest(given: Sequence[Record], *, at: datetime) -> list[Result]:
     """
     results: list[Result] = []
     for start in range(0, len(given), event_writes.MOST):
-        results += _ingest_chunk(given[start : start + event_writes.MOST], at)
+        chunk = _Chunk(given[start : start + event_writes.MOST], at)
+        stored = event_writes.store(chunk.batch()) if chunk.firsts else event_writes.Stored(at, set())
+        results += chunk.results(stored)
     return results
 
 
-def _ingest_chunk(given: Sequence[Record], at: datetime) -> list[Result]:
-    checked = list(_check(given, at))
-    firsts: dict[str, _Checked] = {}
-    for entry in checked:
-        if isinstance(entry, _Checked):
-            firsts.setdefault(entry.event.ident, entry)
-    refused = event_writes.store([entry.event for entry in firsts.values()]) if firsts else set()
-    if not refused and len(firsts) == len(checked):
-        return [Result(Outcome.STORED, entry.accepted) for entry in firsts.values()]
-    compare = _comparison(firsts, refused)
-    return [
-        Result(Outcome.REJECTED, error=entry)
-        if isinstance(entry, EventRefused)
-        else Result(Outcome.STORED, entry.accepted)
-        if firsts[entry.event.ident] is entry and entry.event.ident not in refused
-        else compare(entry)
-        for entry in checked
-    ]
+def check(given: Sequence[Record], *, at: datetime) -> list[Result]:
+    """What `ingest` would answer now, without storing anything."""
+    results: list[Result] = []
+    for start in range(0, len(given), event_writes.MOST):
+        chunk = _Chunk(given[start : start + event_writes.MOST], at)
+        results += chunk.results(event_writes.Stored(at, set(event_writes.known(list(chunk.firsts)))))
+    return results
 
 
-def _comparison(firsts: dict[str, _Checked], refused: set[str]) -> Callable[[_Checked], Result]:
-    """Tells a repetition of what is stored from a conflict with it."""
-    known = event_writes.known(list(refused)) if refused else {}
+class _Chunk:
+    """Records that become one statement: checked, and each identifier once, its first valid record."""
 
-    def compare(entry: _Checked) -> Result:
-        ident, meter = entry.event.ident, entry.accepted.meter
-        stored = known[ident] if ident in refused else firsts[ident].event
-        if same_content(meter, stored, entry.event):
-            return Result(Outcome.DUPLICATE, error=DuplicateEvent(entry.accepted.identifier))
-        return Result(Outcome.CONFLICT, error=conflict_of(entry.accepted.identifier, stored, entry.event))
+    def __init__(self, given: Sequence[Record], at: datetime) -> None:
+        catalogue = catalogue_of(given)
+        self.checked = [_checked(record, catalogue, at) for record in given]
+        self._refuse_too_many_combinations()
+        self.firsts: dict[str, Checked] = {}
+        for entry in self.checked:
+            if isinstance(entry, Checked):
+                self.firsts.setdefault(entry.event.ident, entry)
 
-    return compare
+    def batch(self) -> Batch:
+        return batch_of(self.firsts.values())
+
+    def results(self, stored: event_writes.Stored) -> list[Result]:
+        if not stored.refused and len(self.firsts) == len(self.checked):
+            return [Result(Outcome.STORED, accepted(entry, stored.at)) for entry in self.firsts.values()]
+        known = event_writes.known(list(stored.refused)) if stored.refused else {}
+        return [self._result(entry, stored, known) for entry in self.checked]
+
+    def _result(
+        self, entry: "Checked | EventRefused", stored: event_writes.Stored, known: dict[str, KnownEvent]
+    ) -> Result:
+        if isinstance(entry, EventRefused):
+            return Result(Outcome.REJECTED, error=entry)
+        ident = entry.event.ident
+        if ident in stored.refused:
+            return again(entry, known[ident])
+        first = self.firsts[ident]
+        if first is entry:
+            return Result(Outcome.STORED, accepted(entry, stored.at))
+        return again(entry, as_known(first.event, stored.at))
+
+    def _refuse_too_many_combinations(self) -> None:
+        new: dict[int, list[int]] = {}
+        for one in dimensions.new_among(
+            e.combination for e in self.checked if isinstance(e, Checked) and e.combination
+        ):
+            new.setdefault(one.meter_ref, []).append(one.ref)
+        most = settings.MAX_DIMENSION_COMBINATIONS
+        beyond = {ref for meter_ref, refs in new.items() for ref in dimensions.beyond(meter_ref, refs, most)}
+        if beyond:
+            self.checked = [
+                too_many(most)
+                if isinstance(entry, Checked) and entry.combination and entry.combination.ref in beyond
+                else entry
+                for entry in self.checked
+            ]
 
 
-def _check(given: Sequence[Record], at: datetime) -> Iterator[_Checked | EventRefused]:
-    """Each record checked by itself; meters and customers are read once for all."""
-    storable = [_refusal(records.check_texts, record) for record in given]
-    readable = [record for record, error in zip(given, storable, strict=True) if error is None]
-    meters = _active_meters(readable)
-    owners = _owners(readable, meters)
-    for record, error in zip(given, storable, strict=True):
-        try:
-            yield error or _checked(record, meters, owners=owners, at=at)
-        except EventRefused as refused:
-            yield refused
+def batch_of(entries: Iterable[Checked]) -> Batch:
+    """The statement's worth of these events."""
+    entries = list(entries)
+    uniques = {ref for entry in entries if entry.counts_texts and (ref := entry.event.meter_ref) > 0}
+    combinations = dimensions.new_among(entry.combination for entry in entries if entry.combination)
+    return Batch([entry.event for entry in entries], sorted(uniques), combinations)
 
 
-def _refusal(check: Callable[[Any], None], record: Record) -> EventRefused | None:
-    try:
-        check(record)
-    except EventRefused as error:
-        return error
-    return None
-
-
-def _checked(record: Record, meters: dict[str, Meter], *, owners: dict[str, Owner], at: datetime) -> _Checked:
-    """Raises EventRefused."""
-    event_name, payload, identifier, timestamp = record
-    meter = meters.get(event_name)
-    if meter is None:
-        raise records.no_meter(event_name)
-    owner = owners.get(customer_id := records.customer_id_of(meter, payload))
-    if owner is None:
-        raise records.no_customer(meter, customer_id)
-    now = owner.frozen_time or at
-    happened = timestamp or now.replace(microsecond=0)
-    records.check_time(happened, now)
-    value = records.value_of(meter, payload)
-    identifier = identifier or str(uuid.uuid4())
-    stored = stored_part(meter, payload, customer_id=owner.id, value=value)
-    return _Checked(
-        Accepted(meter, owner.id, identifier, value, happened, payload, now),
-        NewEvent(
-            hex_ident(identifier), identifier, owner.ref, meter.ref, value, happened, timestamp is not None, stored
-        ),
+def accepted(entry: Checked, at: datetime) -> Accepted:
+    """The answer to an event stored by a statement at `at`; created by the customer's clock."""
+    event = entry.event
+    created = entry.frozen_time or at + event.place * MICROSECOND
+    return Accepted(
+        entry.meter, entry.customer_id, event.identifier, event.value, event.timestamp, entry.payload, created
     )
 
 
-def _active_meters(given: Sequence[Record]) -> dict[str, Meter]:
-    names = {record.event_name for record in given}
-    return {meter.event_name: meter for meter in Meter.objects.active().filter(event_name__in=names)}
+def again(entry: Checked, stored: KnownEvent) -> Result:
+    """What to say of an event whose identifier is taken: a retry, a duplicate, or a conflict."""
+    error = refusal_of(entry.meter, stored, entry.event)
+    if error is None:
+        event = entry.event
+        event.timestamp, event.place = stored.timestamp, 0
+        return Result(Outcome.REPLAYED, accepted(entry, stored.received_at))
+    outcome = Outcome.DUPLICATE if isinstance(error, DuplicateEvent) else Outcome.CONFLICT
+    if settings.FIRST_EVENT_WINS:
+        return Result(Outcome.DUPLICATE, accepted(entry, stored.received_at))
+    return Result(outcome, error=error)
 
 
-def _owners(given: Sequence[Record], meters: dict[str, Meter]) -> dict[str, Owner]:
-    ids = {
-        record.payload.get(meter.customer_key)
-        for record in given
-        if (meter := meters.get(record.event_name)) is not None
-    }
+def as_known(event: NewEvent, at: datetime) -> KnownEvent:
+    """An event that was stored a moment ago, as one reads it."""
+    return KnownEvent(
+        event.identifier,
+        event.customer_ref,
+        event.meter_ref,
+        event.value,
+        event.timestamp,
+        event.timestamp_given,
+        event.payload,
+        event.sent_key,
+        at + event.place * MICROSECOND,
+        0,
+    )
+
+
+def _checked(record: Record, catalogue: Catalogue, at: datetime) -> Checked | EventRefused:
+    try:
+        return check_record(record, catalogue, at=at)
+    except EventRefused as refused:
+        return refused
+
+
+def catalogue_of(given: Sequence[Record]) -> Catalogue:
+    """The meters and customers that these records name, each read with one query."""
+    given = [record for record in given if storable(record.event_name) and isinstance(record.payload, Mapping)]
+    meters = meters_named({record.event_name for record in given})
+    named = ((record, meters[record.event_name]) for record in given if record.event_name in meters)
+    texts = {text for record, meter in named if storable(text := record.payload.get(meter.customer_key, ""))}
+    return Catalogue(meters, owners_named(texts))
+
+
+def meters_named(names: Iterable[str]) -> dict[str, Meter]:
+    """By event name; the active meter of a name before one that was active."""
+    found = Meter.objects.filter(event_name__in=list(names)).order_by("-status", "created_at", "pk")
+    return {meter.event_name: meter for meter in found}
+
+
+def owners_named(texts: Iterable[str]) -> dict[str, Owner]:
     # One array and no rows of models: there may be a thousand of them.
     with connection.cursor() as cursor:
-        cursor.execute(OWNERS, [list(ids - {None})])
-        return {row[0]: Owner(*row) for row in cursor.fetchall()}
+        cursor.execute(OWNERS, [list(texts)])
+        return {text: Owner(*row) for text, *row in cursor.fetchall()}

@@ -1,10 +1,13 @@
 """Creates meters, renames them, switches them off and on again."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from core.errors import InvalidRequest, NotFound
+from meters.aggregations import AGGREGATIONS
 from meters.models import Meter
 
 
@@ -17,11 +20,14 @@ def create_meter(
     event_time_window: str | None = None,
     customer_key: str = "stripe_customer_id",
     value_key: str = "value",
+    filters: Sequence[Mapping[str, Any]] = (),
+    dimension_payload_keys: Sequence[str] = (),
 ) -> Meter:
     """Create an active meter.
 
-    Raises InvalidRequest when another active meter counts events of the same name.
+    Raises InvalidRequest when another active meter counts events of the same name, or its rules make no sense.
     """
+    _check_rules(formula, event_time_window, dimension_payload_keys)
     meter = Meter(
         display_name=display_name,
         event_name=event_name,
@@ -29,6 +35,8 @@ def create_meter(
         event_time_window=event_time_window or None,
         customer_key=customer_key,
         value_key=value_key,
+        filters=[dict(condition) for condition in filters],
+        dimension_payload_keys=list(dimension_payload_keys),
         created_at=at,
         updated_at=at,
     )
@@ -72,6 +80,16 @@ def reactivate_meter(meter_id: str, *, at: datetime) -> Meter:
         meter.status, meter.deactivated_at, meter.updated_at = Meter.Status.ACTIVE, None, at
         _save(meter)
         return meter
+
+
+def _check_rules(formula: str, window: str | None, dimensions: Sequence[str]) -> None:
+    if AGGREGATIONS[formula].held and window:
+        raise InvalidRequest(
+            f"A meter with the formula {formula} has no window: its levels hold until the next one.",
+            param="event_time_window",
+        )
+    if len(set(dimensions)) < len(dimensions):
+        raise InvalidRequest("A dimension is named twice.", param="dimension_payload_keys")
 
 
 def _locked(meter_id: str) -> Meter:

@@ -60,6 +60,16 @@ class Meter(models.Model):
     value_key = models.CharField(
         max_length=100, default="value", help_text="The key of the payload that holds the number."
     )
+    filters = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Conditions on the payload; events that do not meet all of them are kept and not counted.",
+    )
+    dimension_payload_keys = models.JSONField(
+        default=list,
+        blank=True,
+        help_text="Keys of the payload by which usage can be grouped and priced; every event has to have them.",
+    )
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE, editable=False)
     deactivated_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(editable=False)
@@ -85,27 +95,36 @@ class Meter(models.Model):
     def __str__(self) -> str:
         return self.display_name
 
+    @property
+    def left_out_ref(self) -> int:
+        """Under this number are kept the events that the meter's filters leave out, in table and rollup alike."""
+        return -self.ref
+
 
 class MeterEvent(models.Model):
     """One accepted event. It names its customer and meter by `ref` and has no foreign keys: it is the hot table.
 
     `ident` is the hash of the identifier and the guard against counting twice: the table is partitioned by `epoch`
     (docs/decisions/0020), its key is (ident, epoch), and ingestion looks into the epochs before. To Django `ident`
-    alone is the key: its admin knows keys of one column only. `payload` lacks what the columns say as well: see
+    alone is the key: its admin knows keys of one column only. `meter_ref` is negative where the meter's filters leave
+    the event out. `value` is the number sent; for a meter that counts different texts, a hash of the text. `sent_key`
+    is a hash of the Idempotency-Key it came with, 0 if none. `payload` lacks what the columns say as well: see
     `meters/payloads.py`. `txid` is the transaction that wrote it: with the snapshot kept on an invoice line it tells
     exactly which events that line has counted.
     """
 
     ident = models.UUIDField(primary_key=True)
-    identifier = models.CharField(max_length=100)
-    customer_ref = models.BigIntegerField()
-    meter_ref = models.IntegerField()
-    value = models.DecimalField(max_digits=38, decimal_places=12)
     timestamp = models.DateTimeField()
-    timestamp_given = models.BooleanField(default=True)
     received_at = models.DateTimeField(db_default=ClockTimestamp())
     txid = TransactionIdField(db_default=CurrentTransaction(), editable=False)
+    dimension_ref = models.BigIntegerField(default=0)
+    customer_ref = models.IntegerField()
+    meter_ref = models.IntegerField()
+    sent_key = models.IntegerField(default=0)
     epoch = models.SmallIntegerField()
+    timestamp_given = models.BooleanField(default=True)
+    value = models.DecimalField(max_digits=38, decimal_places=12)
+    identifier = models.CharField(max_length=100)
     payload = models.JSONField(default=dict)
 
     class Meta:
@@ -113,27 +132,50 @@ class MeterEvent(models.Model):
         indexes = (
             models.Index(
                 fields=["customer_ref", "meter_ref", "timestamp"],
-                include=["value"],
+                include=["dimension_ref", "value"],
                 name="event_by_customer_meter",
             ),
         )
         constraints = (
             # The upper bound is what refuses NaN, which is larger than every number.
-            models.CheckConstraint(condition=Q(value__gt=-(10**20)) & Q(value__lt=10**20), name="event_value_bounded"),
+            models.CheckConstraint(condition=Q(value__gt=-(10**26)) & Q(value__lt=10**26), name="event_value_bounded"),
         )
 
     def __str__(self) -> str:
         return self.identifier
 
 
-class UsageDay(models.Model):
-    """What the events of a customer and meter come to on one UTC day. Derived: written in the statement that stores the
-    events, so no reader ever sees one without the other, and computed anew by `manage.py rebuild_rollups`."""
+class EventCancellation(models.Model):
+    """That an event does not count any more, from the moment this row is committed. The event itself stays."""
 
-    pk = models.CompositePrimaryKey("customer_ref", "meter_ref", "day")
-    customer_ref = models.BigIntegerField()
+    id = IdField(prefix="mtr_event_adj")
+    ident = models.UUIDField()
+    epoch = models.SmallIntegerField()
+    customer_ref = models.IntegerField()
+    meter_ref = models.IntegerField()
+    timestamp = models.DateTimeField(help_text="When the event happened.")
+    cancelled_at = models.DateTimeField(db_default=ClockTimestamp())
+    txid = TransactionIdField(db_default=CurrentTransaction(), editable=False)
+    reason = models.CharField(max_length=500, blank=True, default="")
+
+    class Meta:
+        indexes = (models.Index(fields=["customer_ref", "meter_ref", "timestamp"], name="cancellation_by_customer"),)
+        constraints = (models.UniqueConstraint(fields=["ident", "epoch"], name="event_cancelled_once"),)
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class UsageDay(models.Model):
+    """What the events of a customer, meter and combination of dimensions come to on one UTC day. Derived: written in
+    the statement that stores the events, so no reader ever sees one without the other, and computed anew by
+    `manage.py rebuild_rollups`."""
+
+    pk = models.CompositePrimaryKey("customer_ref", "meter_ref", "day", "dimension_ref")
+    customer_ref = models.IntegerField()
     meter_ref = models.IntegerField()
     day = models.DateField()
+    dimension_ref = models.BigIntegerField(default=0)
     n = models.BigIntegerField()
     total = models.DecimalField(max_digits=60, decimal_places=12)
     vmax = models.DecimalField(max_digits=38, decimal_places=12)

@@ -1,12 +1,13 @@
 """What a customer has used: the one question about usage, for invoices, previews, summaries and pages alike."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from customers.models import Customer
 from meters import event_store
-from meters.event_store import Part, Snapshot, Span, StoredEvent, Tally
+from meters.event_store import Part, Rules, Snapshot, Span, StoredEvent, Tally
 from meters.models import Meter
 from meters.payloads import whole
 
@@ -24,18 +25,32 @@ class Usage:
 
 @dataclass(frozen=True)
 class UsageBucket:
+    """The usage of [start, end), and of some values of the meter's dimensions where it was asked for by these."""
+
     start: datetime
     end: datetime
     quantity: Decimal
     events: int
+    dimensions: Mapping[str, str] = field(default_factory=dict)
 
 
-def usage(meter: Meter, customer: Customer, *, start: datetime, end: datetime, as_of: Snapshot | None = None) -> Usage:
+Chosen = Mapping[str, Sequence[str]]  # values by dimension
+
+
+def usage(
+    meter: Meter,
+    customer: Customer,
+    *,
+    start: datetime,
+    end: datetime,
+    as_of: Snapshot | None = None,
+    only: Chosen | None = None,
+) -> Usage:
     """The usage of [start, end), to the microsecond; includes every event acknowledged before the call, or, with
-    `as_of`, exactly those that an earlier call counted."""
-    span = _span(meter, customer, start, end, as_of)
-    quantity, events, snapshot = event_store.aggregate(span, formula=meter.formula, window=meter.event_time_window)
-    return Usage(quantity, events, snapshot)
+    `as_of`, exactly those that an earlier call counted. `only`: of the events with one of these values in each of these
+    dimensions. A level (time_weighted_sum) is taken to hold until `end`."""
+    span = _span(meter, customer, (start, end), as_of, only)
+    return Usage(*event_store.aggregate(span, rules_of(meter)))
 
 
 def usage_by(
@@ -47,14 +62,26 @@ def usage_by(
     bucket: str,
     as_of: Snapshot | None = None,
 ) -> list[UsageBucket]:
-    """The usage per UTC "hour" or "day" that has any, oldest first; each bucket by the meter's formula."""
-    buckets = event_store.aggregate_by(
-        _span(meter, customer, start, end, as_of),
-        bucket=bucket,
-        formula=meter.formula,
-        window=meter.event_time_window,
-    )
-    return [UsageBucket(b.start, b.start + WIDTH[bucket], b.quantity, b.events) for b in buckets]
+    """The usage per UTC "hour", "day" or "month" that has any, oldest first; each bucket by the meter's formula."""
+    groups = event_store.aggregate_by(_span(meter, customer, (start, end), as_of), rules_of(meter), bucket=bucket)
+    return [_bucket(group, (start, end), bucket, ()) for group in groups]
+
+
+def usage_by_dimensions(
+    meter: Meter,
+    customer: Customer,
+    *,
+    part: Part,
+    by: Sequence[str],
+    bucket: str | None = None,
+    only: Chosen | None = None,
+) -> list[UsageBucket]:
+    """The usage of [start, end) (`part`) for each combination of values of some of the meter's dimensions, and of each
+    bucket of time where one is named."""
+    places = [meter.dimension_payload_keys.index(key) for key in by]
+    span = _span(meter, customer, part, None, only)
+    groups = event_store.aggregate_by(span, rules_of(meter), bucket=bucket, dimensions=places)
+    return [_bucket(group, part, bucket, by) for group in groups]
 
 
 def events_of(
@@ -72,23 +99,16 @@ def events_of(
 
     Which events count is decided over the whole of [start, end): an event can be replaced by one outside of `part`.
     """
-    events = event_store.list_events(
-        _span(meter, customer, start, end, as_of),
-        formula=meter.formula,
-        window=meter.event_time_window,
-        limit=limit,
-        offset=offset,
-        part=part,
-    )
+    span = _span(meter, customer, (start, end), as_of)
+    events = event_store.list_events(span, rules_of(meter), limit=limit, offset=offset, part=part)
     return [_as_sent(event, meter, customer) for event in events]
 
 
 def deciding_event(
     meter: Meter, customer: Customer, *, start: datetime, end: datetime, as_of: Snapshot | None = None
 ) -> StoredEvent | None:
-    """The event that alone decides `usage` (the formula "last"); None without events, or where all of them add up."""
-    span = _span(meter, customer, start, end, as_of)
-    return event_store.deciding_event(span, formula=meter.formula, window=meter.event_time_window)
+    """The event that alone decides `usage` (as with the formula "last"); None without events, or where several do."""
+    return event_store.deciding_event(_span(meter, customer, (start, end), as_of), rules_of(meter))
 
 
 def tally_events(
@@ -101,13 +121,30 @@ def tally_events(
     part: Part | None = None,
 ) -> Tally:
     """How many events `events_of` has in all, and what they add up to."""
-    span = _span(meter, customer, start, end, as_of)
-    return event_store.tally(span, formula=meter.formula, window=meter.event_time_window, part=part)
+    return event_store.tally(_span(meter, customer, (start, end), as_of), rules_of(meter), part=part)
+
+
+def bucket_end(start: datetime, bucket: str) -> datetime:
+    """The end of a UTC hour, day or month."""
+    if bucket == "month":
+        return (start.replace(day=1) + timedelta(days=32)).replace(day=1)
+    return start + WIDTH[bucket]
+
+
+def rules_of(meter: Meter) -> Rules:
+    return Rules(meter.formula, meter.event_time_window)
+
+
+def _bucket(group: event_store.Group, part: Part, bucket: str | None, by: Sequence[str]) -> UsageBucket:
+    start, end = part if group.start is None or bucket is None else (group.start, bucket_end(group.start, bucket))
+    return UsageBucket(start, end, group.quantity, group.events, dict(zip(by, group.values, strict=True)))
 
 
 def _as_sent(event: StoredEvent, meter: Meter, customer: Customer) -> StoredEvent:
     return replace(event, payload=whole(meter, event.payload, customer_id=customer.pk, value=event.value))
 
 
-def _span(meter: Meter, customer: Customer, start: datetime, end: datetime, as_of: Snapshot | None) -> Span:
-    return Span(customer.ref, meter.ref, start, end, as_of)
+def _span(meter: Meter, customer: Customer, part: Part, as_of: Snapshot | None, only: Chosen | None = None) -> Span:
+    places = {key: place for place, key in enumerate(meter.dimension_payload_keys)}
+    chosen = tuple((places[key], tuple(values)) for key, values in (only or {}).items())
+    return Span(customer.ref, meter.ref, *part, as_of, chosen)

@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 
 from meters import epochs, event_writes
-from meters.event_writes import NewEvent
+from meters.event_writes import Batch, Stored
 from meters.ingest import Record, ingest
 from meters.models import MeterEvent
 from meters.usage import usage
@@ -91,13 +91,15 @@ def steps_that_fail(verb, error) -> list[str]:
 
 
 def test_control_looking_before_storing_counts_twice(customer, monkeypatch):
-    def look_then_insert(events: list[NewEvent]) -> set[str]:
-        (event,) = events
+    def look_then_insert(batch: Batch) -> Stored:
+        (event,) = batch.events
         if MeterEvent.objects.filter(ident=event.ident).exists():
-            return {event.ident}
+            return Stored(JAN, {event.ident})
         time.sleep(0.02)
-        MeterEvent.objects.create(epoch=epochs.current().number, **asdict(event))
-        return set()
+        columns = asdict(event)
+        del columns["place"]
+        MeterEvent.objects.create(epoch=epochs.current().number, **columns)
+        return Stored(JAN, set())
 
     monkeypatch.setattr(event_writes, "store", look_then_insert)
     with broken.without_rules(meters_meterevent=["meters_meterevent_pkey"]):

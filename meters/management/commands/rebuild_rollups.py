@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from core.money import plain
-from meters.rollups import Difference, Figures, differences, repair
+from meters.rollups import Difference, differences, repair
 
 
 class Command(BaseCommand):
@@ -34,11 +34,18 @@ class Command(BaseCommand):
 
 def _line(found: Difference) -> str:
     where = f"customer {found.customer_ref}, meter {found.meter_ref}, {found.day}"
+    if found.dimension_ref:
+        where += f", dimensions {found.dimension_ref}"
+    if found.value is not None:
+        where += f", value {found.value:.0f}"
     return f"{where}: the rollup had {_words(found.rollup)}, the events say {_words(found.events)}"
 
 
-def _words(figures: Figures | None) -> str:
+def _words(figures: tuple[Any, ...] | None) -> str:
     if figures is None:
         return "nothing"
-    most, least = plain(figures.vmax), plain(figures.vmin)
-    return f"{figures.n} of {plain(figures.total)} ({least} to {most})"
+    n, *rest = figures
+    if not rest:
+        return f"it {n} times"
+    total, most, least = rest
+    return f"{n} of {plain(total)} ({plain(least)} to {plain(most)})"
