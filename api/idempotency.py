@@ -18,6 +18,7 @@ from core import clock
 from core.errors import InvalidRequest
 
 HEADER = "Idempotency-Key"
+REPLAYED = "Idempotent-Replayed"
 MAX_KEY = 255
 KEPT_V1 = timedelta(hours=24)
 KEPT_V2 = timedelta(days=30)
@@ -102,7 +103,7 @@ def _replay(stored: IdempotencyKey) -> HttpResponse:
         stored.body.encode(),
         status=stored.status,
         content_type="application/json",
-        headers={**stored.headers, "Idempotent-Replayed": "true", "Original-Request": stored.request_id},
+        headers={**stored.headers, REPLAYED: "true", "Original-Request": stored.request_id},
     )
 
 

@@ -1,8 +1,15 @@
 """The objects of this app, as the API knows them."""
 
 from api.resources import Resource, register
-from meters.models import Meter, MeterEvent
-from meters.serializers import MeterEventObject, MeterObject, SummaryObject
+from meters.models import EventCancellation, Meter, MeterEvent, UsageDay
+from meters.serializers import (
+    AdjustmentObject,
+    ListedEventObject,
+    MeterEventObject,
+    MeterObject,
+    SummaryObject,
+    UsageObject,
+)
 
 METER = register(
     Resource(name="billing.meter", kind="meter", path="/v1/billing/meters", model=Meter, serializer=MeterObject)
@@ -25,4 +32,25 @@ SUMMARY = register(
         model=MeterEvent,
         serializer=SummaryObject,
     )
+)
+LISTED_EVENT = register(
+    Resource(
+        name="billing.listed_meter_event",
+        kind="meter event",
+        path="/v1/billing/meter_events",
+        model=MeterEvent,
+        serializer=ListedEventObject,
+    )
+)
+ADJUSTMENT = register(
+    Resource(
+        name="billing.meter_event_adjustment",
+        kind="meter event adjustment",
+        path="/v1/billing/meter_event_adjustments",
+        model=EventCancellation,
+        serializer=AdjustmentObject,
+    )
+)
+USAGE = register(
+    Resource(name="billing.usage", kind="usage", path="/v1/billing/usage", model=UsageDay, serializer=UsageObject)
 )

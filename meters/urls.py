@@ -1,8 +1,11 @@
 from api.urls import resource_routes, route
-from meters.views import MeterEventView, MeterView
+from meters.views import AdjustmentView, MeterEventView, MeterView, UsageView, V2AdjustmentView
 
 urlpatterns = [
     *resource_routes(MeterView, "billing/meters", actions={"deactivate": "deactivate", "reactivate": "reactivate"}),
     route("v1/billing/meters/<str:id>/event_summaries", MeterView, get="event_summaries"),
-    *resource_routes(MeterEventView, "billing/meter_events", only=("create",)),
+    *resource_routes(MeterEventView, "billing/meter_events", only=("create", "list")),
+    *resource_routes(AdjustmentView, "billing/meter_event_adjustments", only=("create",)),
+    route("v2/billing/meter_event_adjustments", V2AdjustmentView, post="create"),
+    route("v1/billing/usage", UsageView, get="list"),
 ]

@@ -46,7 +46,12 @@ SENT = st.tuples(
     st.integers(0, 30), TIMES, VALUES, st.sampled_from(MODELS), st.sampled_from(["a", "b", None]), st.booleans()
 )
 STREAMS = st.lists(SENT, max_size=25)
-FILTERS = ([], [{"key": "kind", "in": ["a"]}], [{"key": "kind", "not_in": ["a"]}], [{"key": "kind", "exists": True}])
+FILTERS = (
+    [],
+    [{"key": "kind", "in_values": ["a"]}],
+    [{"key": "kind", "not_in_values": ["a"]}],
+    [{"key": "kind", "exists": True}],
+)
 
 
 def floor_hour(at: datetime) -> datetime:
@@ -102,9 +107,9 @@ class Model:
             there = payload.get("kind")
             if "exists" in one and (there is not None) != one["exists"]:
                 return False
-            if "in" in one and there not in one["in"]:
+            if "in_values" in one and there not in one["in_values"]:
                 return False
-            if there in one.get("not_in", []):
+            if there in one.get("not_in_values", []):
                 return False
         return True
 
@@ -260,7 +265,7 @@ def test_a_meter_of_different_values_counts_texts() -> None:
 
 @pytest.mark.django_db
 def test_what_a_filter_leaves_out_is_kept_and_not_counted() -> None:
-    meter = make.meter(filters=[{"key": "model", "in": ["large"]}])
+    meter = make.meter(filters=[{"key": "model", "in_values": ["large"]}])
     customer = make.customer()
     sent = [
         Record("tokens", {"stripe_customer_id": customer.pk, "value": "5", "model": model}, f"id-{model}", JAN)
