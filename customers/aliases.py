@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 
 from core.errors import InvalidRequest, NotFound
 from customers.locks import lock_customer
@@ -46,6 +47,12 @@ def resolve(texts: Collection[str]) -> dict[str, Owner]:
     with connection.cursor() as cursor:
         cursor.execute(RESOLVE, [list(texts)])
         return {text: Owner(*found) for text, *found in cursor.fetchall()}
+
+
+def live_names() -> tuple[QuerySet[Any], QuerySet[Any]]:
+    """All texts that `resolve` finds somebody for, as two subqueries: ids and other names."""
+    others = CustomerAlias.objects.filter(customer__deleted_at=None)
+    return Customer.objects.live().order_by().values("pk"), others.values("pk")
 
 
 def set_external_id(customer_id: str, external_id: str | None) -> Customer:

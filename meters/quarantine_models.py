@@ -22,7 +22,7 @@ class QuarantinedEventQuerySet(models.QuerySet["QuarantinedEvent"]):
 
     def ownerless(self) -> Self:
         """Those held only because nothing was known by the name that they give their customer."""
-        return self.held().filter(reason=CUSTOMER_NOT_FOUND)
+        return self.held().filter(reason=CUSTOMER_NOT_FOUND, escaped=False)
 
 
 class QuarantinedEvent(models.Model):
