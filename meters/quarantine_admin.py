@@ -73,7 +73,7 @@ class NoteForm(Confirmation):
 class QuarantinedEventAdmin(ReadOnlyAdmin):
     empty_list = "Nothing is held: every event that came was counted, or has been set right since."
     panels_first = True
-    actions = ("replay_selected", "dismiss_selected")
+    actions = ("replay_selected", "dismiss_selected")  # type: ignore[assignment]
     list_disable_select_all = True  # more than a page is replayed by its own button
     list_before_template = "meters/admin/_quarantine_bar.html"
     show_full_result_count = False
@@ -141,9 +141,9 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
             return HttpResponseRedirect(back)
         count = shown.held().count()
         context = {
-            "question": f"{_events(count)} held events that fit the filter are sent through ingestion again, a few "
+            "question": f"{count:,} held events that fit the filter are sent through ingestion again, a few "
             "thousand at a time. What is still refused stays held, with the new reason.",
-            "label": f"Replay {_events(count)}",
+            "label": f"Replay {count:,}",
             "back": back,
         }
         return self._confirm(request, "Replay all that fit the filter", context)
@@ -167,15 +167,12 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
             messages.success(request, f"{count:,} dismissed; they stay to be seen.")
             return None
         chosen = request.POST.getlist("_selected_action")
+        again = [("action", "dismiss_selected"), ("confirmed", "yes")]
         context = {
-            "question": f"{_events(len(chosen))} selected events are not counted, for good. They stay to be seen.",
+            "question": f"{len(chosen):,} selected events are not counted, for good. They stay to be seen.",
             "label": "Dismiss",
             "form": form,
-            "hidden": [
-                ("action", "dismiss_selected"),
-                ("confirmed", "yes"),
-                *(("_selected_action", pk) for pk in chosen),
-            ],
+            "hidden": again + [("_selected_action", pk) for pk in chosen],
             "danger": True,
             "back": self._list(),
         }
@@ -220,10 +217,6 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
 
 def _short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
-
-
-def _events(count: int) -> str:
-    return f"{count:,}"
 
 
 def _name_of(request: HttpRequest) -> str:
