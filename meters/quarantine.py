@@ -3,12 +3,13 @@
 import hashlib
 import json
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Model
+from django.db.models import F, Model
 
 from core.errors import InvalidRequest, NotFound
 from meters.identifiers import identifier_of_key
@@ -20,7 +21,7 @@ from meters.storable import storable_payload, storable_text
 
 MOST = 1000  # rows in one statement
 SHOWN_OF_CUSTOMER = 200  # longer than any name of a customer, so that a part is never taken for one
-REFUSAL = ("reason", "message", "param", "meter", "customer_text")
+REFUSAL = ("reason", "message", "param", "meter_id", "customer_text")
 
 
 class NotHeld(InvalidRequest):
@@ -97,7 +98,7 @@ def note_refusal(row: QuarantinedEvent, result: Result, meter: Meter | None) -> 
     row.reason = result.code or "unknown"
     row.message = storable_text(result.message or "")
     row.param = storable_text(result.param or "")
-    row.meter = meter
+    row.meter_id = meter.pk if meter else None
     said = row.payload.get(meter.customer_key) if meter and isinstance(row.payload, dict) else None
     row.customer_text = said[:SHOWN_OF_CUSTOMER] if isinstance(said, str) else ""
 
@@ -144,13 +145,16 @@ def _see_again(rows: dict[uuid.UUID, QuarantinedEvent]) -> None:
     if not rows:
         return
     known = QuarantinedEvent.objects.held().filter(key__in=rows).order_by("key").select_for_update(skip_locked=True)
-    again = list(known)
-    for row in again:
+    counts, changed = defaultdict(list), []
+    for row in known:
         seen = rows[row.key]
-        row.times_seen += seen.times_seen
-        for name in REFUSAL:
-            setattr(row, name, getattr(seen, name))
-    QuarantinedEvent.objects.bulk_update(again, ["times_seen", *REFUSAL])
+        counts[seen.times_seen].append(row.pk)
+        if any(getattr(row, name) != getattr(seen, name) for name in REFUSAL):
+            row.__dict__.update({name: getattr(seen, name) for name in REFUSAL})
+            changed.append(row)
+    for times, ids in counts.items():
+        QuarantinedEvent.objects.filter(pk__in=ids).update(times_seen=F("times_seen") + times)
+    QuarantinedEvent.objects.bulk_update(changed, REFUSAL)
 
 
 def _dismissal(at: datetime, note: str, by: str) -> dict[str, Any]:

@@ -91,7 +91,7 @@ class QuarantinedEventAdmin(ReadOnlyAdmin):
     )
     sortable_by = ()
     fieldsets = (
-        ("As it was sent", {"fields": ("event_name", "identifier", "timestamp", "sent_payload", "escaped")}),
+        ("As it was sent", {"fields": ("event_name", "identifier", "timestamp", "sent_payload")}),
         ("Where it came from", {"fields": ("source", "usage_import", "position", "received_at", "times_seen")}),
         ("What became of it", {"fields": ("shown_state", "outcome", "resolved_at", "resolved_by", "note")}),
     )

@@ -1,6 +1,6 @@
 """Sends what the quarantine holds through ingestion again; each event counts once, however often that is done."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -20,7 +20,6 @@ BATCH = 500  # rows of one transaction
 REMEMBERED = timedelta(days=57)
 SAFE_WAIT = timedelta(days=22)
 BY_CUSTOMER = "customer found"
-SETTLING = ("state", "asked_at", "resolved_at", "resolved_by", "outcome", *REFUSAL)
 
 
 def replay(
@@ -93,18 +92,29 @@ def _send(rows: Sequence[QuarantinedEvent], *, at: datetime, by: str) -> None:
     results = ingest([_record(row, at) for row in sendable], at=at)
     became = counted | {row.pk: result for row, result in zip(sendable, results, strict=True)}
     meters = meters_named(row.event_name for row in rows)
+    settled: dict[tuple[str, str], list[QuarantinedEvent]] = defaultdict(list)
+    refused = []
     for row in rows:
-        row.asked_at = None
         result = became.get(row.pk)
-        if result is None:
-            row.resolved_by = ""
-        elif result.outcome in (Outcome.STORED, Outcome.DUPLICATE):
-            row.state, row.outcome = QuarantinedEvent.State.REPLAYED, result.outcome.value
-            row.resolved_at, row.resolved_by = at, by or row.resolved_by
-        else:
-            row.resolved_by = ""
+        if result and result.outcome in (Outcome.STORED, Outcome.DUPLICATE):
+            settled[result.outcome.value, by or row.resolved_by].append(row)
+            continue
+        row.asked_at, row.resolved_by = None, ""
+        if result:
             note_refusal(row, result, meters.get(row.event_name))
-    QuarantinedEvent.objects.bulk_update(rows, SETTLING)
+        refused.append(row)
+    QuarantinedEvent.objects.bulk_update(refused, ["asked_at", "resolved_by", *REFUSAL])
+    for (outcome, who), group in settled.items():
+        _settle(group, outcome=outcome, at=at, by=who)
+
+
+def _settle(rows: Sequence[QuarantinedEvent], *, outcome: str, at: datetime, by: str) -> None:
+    """One statement for all, as most replays end alike."""
+    state = QuarantinedEvent.State.REPLAYED
+    values = {"state": state, "outcome": outcome, "asked_at": None, "resolved_at": at, "resolved_by": by}
+    QuarantinedEvent.objects.filter(pk__in=[row.pk for row in rows]).update(**values)
+    for row in rows:
+        row.__dict__.update(values)
 
 
 def _record(row: QuarantinedEvent, at: datetime) -> Record:
