@@ -7,9 +7,9 @@ from enum import Enum
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import connection
 
 from core.errors import BillingError
+from customers import aliases
 from meters import dimensions, event_writes
 from meters.conflicts import ConflictingEvent, DuplicateEvent, refusal_of
 from meters.event_writes import Batch, KnownEvent, NewEvent
@@ -20,7 +20,6 @@ from meters.records import (
     Catalogue,
     Checked,
     EventRefused,
-    Owner,
     Record,
     check_record,
     storable,
@@ -43,11 +42,6 @@ __all__ = [
 ]
 
 MICROSECOND = timedelta(microseconds=1)
-OWNERS = """
-SELECT customer.id, customer.id, customer.ref, clock.frozen_time
-FROM customers_customer AS customer LEFT JOIN customers_testclock AS clock ON clock.id = customer.test_clock_id
-WHERE customer.id = ANY(%s) AND customer.deleted_at IS NULL
-"""
 
 
 class Outcome(Enum):
@@ -247,17 +241,10 @@ def catalogue_of(given: Sequence[Record]) -> Catalogue:
     meters = meters_named({record.event_name for record in given})
     named = ((record, meters[record.event_name]) for record in given if record.event_name in meters)
     texts = {text for record, meter in named if storable(text := record.payload.get(meter.customer_key, ""))}
-    return Catalogue(meters, owners_named(texts))
+    return Catalogue(meters, aliases.resolve(texts))
 
 
 def meters_named(names: Iterable[str]) -> dict[str, Meter]:
     """By event name; the active meter of a name before one that was active."""
     found = Meter.objects.filter(event_name__in=list(names)).order_by("-status", "created_at", "pk")
     return {meter.event_name: meter for meter in found}
-
-
-def owners_named(texts: Iterable[str]) -> dict[str, Owner]:
-    # One array and no rows of models: there may be a thousand of them.
-    with connection.cursor() as cursor:
-        cursor.execute(OWNERS, [list(texts)])
-        return {text: Owner(*row) for text, *row in cursor.fetchall()}

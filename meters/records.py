@@ -5,14 +5,15 @@ import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from core.errors import BillingError
+from customers.aliases import Owner as Owner
 from meters.aggregations import AGGREGATIONS
 from meters.dimensions import Combination, combination_of
 from meters.event_writes import NewEvent, hex_ident
 from meters.filters import all_hold
+from meters.identifiers import hash_of_key, hash_of_text, identifier_of_key
 from meters.models import Meter
 from meters.payloads import stored_part
 
@@ -36,21 +37,15 @@ class EventRefused(BillingError):
 
 class Record(NamedTuple):
     """One event as its sender tells it. Texts are as they came; times are aware. `key` is the Idempotency-Key that it
-    alone was sent under: it stands for an identifier that is missing, and tells a retry from a second event."""
+    alone was sent under: it stands for an identifier that is missing, and tells a retry from a second event.
+    `received_at`: by when its time is judged, for a record that came before now."""
 
     event_name: str
     payload: Mapping[str, str]
     identifier: str | None = None
     timestamp: datetime | None = None
     key: str | None = None
-
-
-class Owner(NamedTuple):
-    """The customer an event belongs to; `frozen_time` if it lives on a test clock."""
-
-    id: str
-    ref: int
-    frozen_time: datetime | None
+    received_at: datetime | None = None
 
 
 class Catalogue(NamedTuple):
@@ -78,14 +73,14 @@ class Checked(NamedTuple):
 def check_record(record: Record, catalogue: Catalogue, *, at: datetime) -> Checked:
     """Everything that can be wrong with one event by itself. Raises EventRefused."""
     check_texts(record)
-    event_name, payload, identifier, timestamp, key = record
+    event_name, payload, identifier, timestamp, key, received_at = record
     meter = catalogue.meters.get(event_name)
     if meter is None or meter.status != Meter.Status.ACTIVE:
         raise no_meter(event_name, archived=meter is not None)
     owner = catalogue.owners.get(text := customer_text_of(meter, payload))
     if owner is None:
         raise no_customer(meter, text)
-    now = owner.frozen_time or at
+    now = owner.frozen_time or received_at or at
     happened = timestamp or now.replace(microsecond=0)
     check_time(happened, now)
     value = value_of(meter, payload)
@@ -105,24 +100,6 @@ def check_record(record: Record, catalogue: Catalogue, *, at: datetime) -> Check
         hash_of_key(key) if key else 0,
     )
     return Checked(meter, owner.id, owner.frozen_time, payload, event, combination)
-
-
-def identifier_of_key(key: str, position: int | None = None) -> str:
-    """The identifier of an event that came without one, from the Idempotency-Key of its request and, in a batch, its
-    position there: the same event sent again gets the same one."""
-    text = key if position is None else f"{key}\n{position}"
-    return str(uuid.UUID(bytes=blake2b(text.encode(), digest_size=16, person=b"identifier").digest()))
-
-
-def hash_of_key(key: str) -> int:
-    """31 bits, never 0: enough to tell the retry of one event from another sending of it."""
-    return int.from_bytes(blake2b(key.encode(), digest_size=4).digest(), "big") >> 1 or 1
-
-
-def hash_of_text(text: str) -> Decimal:
-    """80 bits in place of a number, for a meter that counts different texts: among a million of them, two have the
-    same once in 10^12 times."""
-    return Decimal(int.from_bytes(blake2b(text.encode(), digest_size=10).digest(), "big"))
 
 
 def check_texts(record: Record) -> None:

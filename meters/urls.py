@@ -1,4 +1,5 @@
 from api.urls import resource_routes, route
+from meters.quarantine_views import QuarantinedEventView
 from meters.views import AdjustmentView, MeterEventView, MeterView, UsageView, V2AdjustmentView
 
 urlpatterns = [
@@ -8,4 +9,9 @@ urlpatterns = [
     *resource_routes(AdjustmentView, "billing/meter_event_adjustments", only=("create",)),
     route("v2/billing/meter_event_adjustments", V2AdjustmentView, post="create"),
     route("v1/billing/usage", UsageView, get="list"),
+    *resource_routes(
+        QuarantinedEventView,
+        "billing/quarantined_events",
+        actions={"replay": "replay", "dismiss": "dismiss"},
+    ),
 ]

@@ -17,9 +17,9 @@ from meters.adjustments import cancel_event
 from meters.aggregations import AGGREGATIONS, Counted, fold
 from meters.dimensions import combination_of
 from meters.event_store import ident_of
+from meters.identifiers import hash_of_text
 from meters.ingest import Outcome, Record, ingest
 from meters.models import MeterEvent
-from meters.records import hash_of_text
 from meters.usage import events_of, usage, usage_by, usage_by_dimensions
 from tests import make
 from tests.make import JAN

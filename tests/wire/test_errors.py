@@ -31,7 +31,7 @@ TABLE: list[tuple[str, dict[str, Any], str | None, str | None]] = [
     ("products", {"active": "perhaps"}, "active", None),
     ("billing.meters", {"event_name": "e" * 101}, "event_name", None),
     ("billing.meters", {"display_name": "e" * 251}, "display_name", None),
-    ("billing.meters", {"default_aggregation": {"formula": "max"}}, "default_aggregation[formula]", None),
+    ("billing.meters", {"default_aggregation": {"formula": "median"}}, "default_aggregation[formula]", None),
     ("billing.meters", {"default_aggregation": {}}, "default_aggregation", "parameter_missing"),
     ("billing.meters", {"event_time_window": "week"}, "event_time_window", None),
     (

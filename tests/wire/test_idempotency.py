@@ -40,15 +40,26 @@ def test_other_parameters_or_another_address_are_a_mismatch(wire: Wire) -> None:
 
 
 def test_a_refusal_by_the_rules_is_an_answer_too(wire: Wire) -> None:
-    meter, customer = wire.meter(), wire.customer()
+    meter, options = wire.meter(), {"idempotency_key": "refused"}
+    before = invalid(wire.v1.billing.meters.reactivate, meter.id, {}, options)
     wire.v1.billing.meters.deactivate(meter.id)
-    options = {"idempotency_key": "refused"}
-    event = {"event_name": meter.event_name, "payload": {"stripe_customer_id": customer.id, "value": "1"}}
-    before = invalid(wire.v1.billing.meter_events.create, event, options)
-    wire.v1.billing.meters.reactivate(meter.id)
-    after = invalid(wire.v1.billing.meter_events.create, event, options)
+    after = invalid(wire.v1.billing.meters.reactivate, meter.id, {}, options)
     assert after.headers["idempotent-replayed"] == "true"
     assert (before.user_message, before.param) == (after.user_message, after.param)
+
+
+def test_a_refused_event_counts_when_its_retry_is_right(wire: Wire) -> None:
+    """It leaves nothing behind: neither its identifier nor its key."""
+    meter, customer = wire.meter(), wire.customer()
+    wire.v1.billing.meters.deactivate(meter.id)
+    event = {"event_name": meter.event_name, "payload": {"stripe_customer_id": customer.id, "value": "1"}}
+    invalid(wire.v1.billing.meter_events.create, event, {"idempotency_key": "event"})
+    wire.v1.billing.meters.reactivate(meter.id)
+    sent = wire.v1.billing.meter_events.create(event, {"idempotency_key": "event"})
+    again = wire.v1.billing.meter_events.create(event, {"idempotency_key": "event"})
+    assert again.to_dict() == sent.to_dict()
+    assert again.last_response.headers["idempotent-replayed"] == "true"
+    invalid(wire.v1.billing.meter_events.create, event | {"identifier": sent.identifier}, {"idempotency_key": "other"})
 
 
 def test_a_request_that_could_not_be_read_leaves_the_key_free(wire: Wire) -> None:
