@@ -7,7 +7,7 @@ from core.ids import IdField
 
 
 class ThinEvent(models.Model):
-    """One thing that happened. Append-only and kept for good; the columns of the related object are all filled, or none.
+    """One thing that happened. Append-only and kept for good; the related object's columns are all filled, or none.
 
     `created_at` is in whole milliseconds, as the wire shows it, so that a filter selects what the caller sees.
     """
