@@ -149,3 +149,28 @@ class InvoicePrefix(models.Model):
 
     def __str__(self) -> str:
         return self.prefix
+
+
+class CustomerAlias(models.Model):
+    """A name other than its id under which usage finds a customer: its external id, or one of its ingest aliases.
+
+    All of these share one set of names, and none can be mistaken for an id. A deleted customer keeps its names.
+    """
+
+    alias = models.CharField(max_length=128, primary_key=True, db_collation="C")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="aliases")
+    is_external_id = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["customer"], condition=Q(is_external_id=True), name="customer_has_one_external_id"
+            ),
+            models.CheckConstraint(
+                condition=~Q(alias="") & ~Q(alias__startswith="cus_"), name="customer_alias_is_no_id"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.alias
