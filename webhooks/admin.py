@@ -1,8 +1,10 @@
 """Thin events in the admin, to be looked at."""
 
 import json
+from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,12 +19,12 @@ class TypeFilter(admin.SimpleListFilter):
     title = "type"
     parameter_name = "type"
 
-    def lookups(self, request: HttpRequest, model_admin: object) -> list[tuple[str, str]]:
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         types = ThinEvent.objects.order_by("type").values_list("type", flat=True).distinct()
         return [(type, type) for type in types]
 
-    def queryset(self, request: HttpRequest, queryset: object) -> object:
-        return queryset.filter(type=self.value()) if self.value() else queryset  # type: ignore[attr-defined]
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(type=self.value()) if self.value() else queryset
 
 
 @admin.register(ThinEvent)

@@ -26,10 +26,10 @@ class ThinEventObject(objects.Object):
 
     id = objects.Text()
     object = objects.Const("v2.core.event")
-    changes = objects.Const(None)
-    context = objects.Const(None)
+    changes = objects.Const(None)  # type: ignore[assignment]
+    context = objects.Const(None)  # type: ignore[assignment]
     created = objects.RFC3339Time(source="created_at")
-    data = objects.Json()
+    data = objects.Json()  # type: ignore[assignment]
     livemode = objects.Livemode()
     reason = objects.Json()
     related_object = objects.Json()

@@ -112,6 +112,7 @@ def fill(count: int) -> None:
         make.clock()
         create_api_key(f"key {n}", clock.now())
         create_session(customer.pk, at=clock.now())
+        record_thin_event("a.b", at=JAN)
 
 
 LISTS = [model for model in OURS if model is not LogEntry]
