@@ -38,4 +38,9 @@ TIMETABLE: dict[str, Entry] = {
     "begin a new month of events": Entry(
         "meters.tasks.rotate_epoch", 600, "Makes the next partition of events ahead of time, and turns to it."
     ),
+    "replay quarantined events": Entry(
+        "meters.tasks.replay_quarantined",
+        30,
+        "Replays refused events when somebody has asked for it, or when their customer is known now.",
+    ),
 }

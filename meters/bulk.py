@@ -41,7 +41,7 @@ class MeterEventSessionView(V2View):
 
     def create(self, request: Request) -> Response:
         """Begin a session of 15 minutes, in whose name events can be sent."""
-        return Response(SessionObject().to_representation(begin_session(cast(ApiKey, request.auth), at=clock.now())))
+        return Response(SessionObject().to_representation(begin_session(cast(ApiKey, request.auth).pk, at=clock.now())))
 
 
 class MeterEventStreamView(RawBodyView):

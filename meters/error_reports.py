@@ -72,7 +72,7 @@ def _windows(at: datetime) -> list[tuple[datetime, str | None]]:
     over = at - SETTLED
     last_end = over - (over - EPOCH) % WINDOW
     with connection.cursor() as cursor:
-        cursor.execute(WINDOWS, [WINDOW, EPOCH, list(SOURCES), last_end])
+        cursor.execute(WINDOWS, [str(WINDOW), EPOCH, list(SOURCES), last_end])
         return list(cursor.fetchall())
 
 

@@ -22,7 +22,7 @@ class QuarantinedEventQuerySet(models.QuerySet["QuarantinedEvent"]):
 
     def ownerless(self) -> Self:
         """Those held only because nothing was known by the name that they give their customer."""
-        return self.held().filter(reason=CUSTOMER_NOT_FOUND)
+        return self.held().filter(reason=CUSTOMER_NOT_FOUND, escaped=False)
 
 
 class QuarantinedEvent(models.Model):
@@ -79,7 +79,7 @@ class QuarantinedEvent(models.Model):
             models.Index(fields=["customer_text", "state"], name="quarantine_by_customer"),
             HashIndex(fields=["identifier"], name="quarantine_by_identifier"),  # of any length
             models.Index(
-                fields=["customer_text"],
+                fields=["customer_text", "id"],
                 condition=Q(state="held", reason="meter_event_customer_not_found"),
                 name="quarantine_ownerless",
             ),

@@ -55,12 +55,12 @@ class SessionsOnly(OpenToSessions):
         return super().authenticate(request)
 
 
-def begin_session(key: ApiKey, *, at: datetime) -> Session:
-    """A session of `key` from `at` on."""
+def begin_session(key_id: str, *, at: datetime) -> Session:
+    """A session of the API key `key_id` from `at` on."""
     created = at.replace(microsecond=0)
     expires_at = created + LIFETIME
     id = new_id(PREFIX)
-    token = _signer().sign(f"{id}.{key.pk}.{int(expires_at.timestamp())}")
+    token = _signer().sign(f"{id}.{key_id}.{int(expires_at.timestamp())}")
     return Session(id, token, created, expires_at)
 
 
@@ -92,7 +92,7 @@ def _signer() -> signing.Signer:
 
 
 class SessionsOnlyExtension(OpenApiAuthenticationExtension):
-    target_class = SessionsOnly
+    target_class: type[ApiKeyAuthentication] = SessionsOnly
     name = "session"
     words = "The `authentication_token` of a session."
 

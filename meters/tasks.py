@@ -1,9 +1,14 @@
-"""What happens to the store of events by itself."""
+"""What happens to the store of events, and to the quarantine, by itself."""
+
+from collections.abc import Sequence
 
 from celery import shared_task
 
 from core import clock
-from meters import epochs, error_reports
+from meters import epochs, error_reports, replay
+from meters.models import QuarantinedEvent
+
+PART = 5000  # events; a few seconds of work
 
 
 @shared_task
@@ -14,3 +19,17 @@ def rotate_epoch() -> None:
 @shared_task
 def report_refused_events() -> int:
     return error_reports.report(clock.now())
+
+
+@shared_task
+def replay_quarantined() -> None:
+    """Replay what was asked for and what has a customer now; a part at a time, as others wait for the worker too."""
+    at = clock.now()
+    if replay.replay_asked(at, most=PART) == PART or replay.claim(at, most=PART) == PART:
+        replay_quarantined.delay()
+
+
+def claim_for(texts: Sequence[str]) -> None:
+    """Wake a worker if events are held for these names of customers; beat's next look finds those that we miss."""
+    if QuarantinedEvent.objects.ownerless().filter(customer_text__in=texts).exists():
+        replay_quarantined.delay()

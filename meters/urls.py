@@ -1,6 +1,7 @@
 from api.urls import resource_routes, route
 from meters.bulk import MeterEventBatchView, MeterEventSessionView, MeterEventStreamView
 from meters.v2 import V2MeterEventView
+from meters.quarantine_views import QuarantinedEventView
 from meters.views import MeterEventView, MeterView
 
 urlpatterns = [
@@ -11,4 +12,9 @@ urlpatterns = [
     route("v2/billing/meter_event_session", MeterEventSessionView, post="create"),
     route("v2/billing/meter_event_stream", MeterEventStreamView, post="create"),
     route("v2/billing/meter_event_batch", MeterEventBatchView, post="create"),
+    *resource_routes(
+        QuarantinedEventView,
+        "billing/quarantined_events",
+        actions={"replay": "replay", "dismiss": "dismiss"},
+    ),
 ]
