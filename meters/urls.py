@@ -1,7 +1,7 @@
 from api.urls import resource_routes, route
 from meters.bulk import MeterEventBatchView, MeterEventSessionView, MeterEventStreamView
-from meters.v2 import V2MeterEventView
 from meters.quarantine_views import QuarantinedEventView
+from meters.v2 import V2MeterEventView
 from meters.views import MeterEventView, MeterView
 
 urlpatterns = [
