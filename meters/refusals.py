@@ -1,9 +1,8 @@
 """The words that callers know our reasons by: under /v2 in the answer, and in a report of events refused later."""
 
-from copy import copy
 from typing import NamedTuple
 
-from core.errors import BillingError
+from core.errors import BillingError, InvalidRequest
 
 
 class Codes(NamedTuple):
@@ -43,6 +42,6 @@ def error_under_v2(error: BillingError) -> BillingError:
     reason: str | None = getattr(error, "reason", None)
     if reason is None:
         return error
-    codes, renamed = codes_of(reason), copy(error)
-    renamed.code = codes.answer or codes.report
-    return renamed
+    codes = codes_of(reason)
+    code = codes.answer or codes.report
+    return InvalidRequest(error.message, param=error.param, code=code, should_retry=error.should_retry)
