@@ -9,7 +9,17 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from meters.json_events import MAX_NAME, MAX_VALUE, MalformedEvent, each, instant, optional_text, short_text, texts
+from meters.json_events import (
+    MAX_NAME,
+    MAX_VALUE,
+    MalformedEvent,
+    each,
+    instant,
+    no_hash,
+    optional_text,
+    short_text,
+    texts,
+)
 from meters.models import Meter
 from meters.records import MAX_IDENTIFIER, EventRefused, Record, check_texts
 
@@ -40,7 +50,7 @@ def record_of(event: Any) -> Record:
     Raises: MalformedEvent.
     """
     if type(event) is not dict:
-        raise MalformedEvent("it has to be a hash")
+        raise MalformedEvent(f"it {no_hash(event)}")
     _check_form(event)
     optional_text(event.get("subject"), "subject", most=MAX_VALUE)
     data = event.get("data")

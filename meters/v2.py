@@ -12,7 +12,7 @@ from api.views import V2View
 from core import clock
 from meters.identifiers import identifier_of_key
 from meters.ingest import Record, ingest
-from meters.json_events import read_json
+from meters.json_events import no_hash, read_json
 from meters.refusals import error_under_v2
 from meters.v2_serializers import CreateV2MeterEvent, V2MeterEventObject
 
@@ -27,8 +27,8 @@ class ExactJSONParser(JSONObjectParser):
         if len(raw) > MAX_JSON_BYTES:
             raise MalformedJSON(f"The request is too large: a body may take at most {MAX_JSON_BYTES} bytes.")
         tree = read_json(raw) if raw.strip() else {}
-        if not isinstance(tree, dict):
-            raise MalformedJSON("Invalid JSON: the request body must be an object.")
+        if type(tree) is not dict:
+            raise MalformedJSON(f"Invalid JSON: the request body {no_hash(tree)}.")
         return tree
 
 

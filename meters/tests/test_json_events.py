@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from api.parsers import MalformedJSON
 from core.errors import BillingError
-from meters.json_events import MAX_KEYS, MalformedEvent, each, events_in, read_json, record_of
+from meters.json_events import MAX_KEYS, Ambiguous, MalformedEvent, each, events_in, read_json, record_of
 from meters.records import Record
 
 PAYLOAD = {"stripe_customer_id": "cus_1", "value": "5"}
@@ -42,6 +42,36 @@ def test_a_number_is_the_text_it_was_written_as(literal, space):
     value = read(with_value(space + literal)).payload["value"]
     assert value == literal
     assert type(value) is str
+
+
+@pytest.mark.parametrize(
+    ("text", "param"),
+    [
+        (with_value('"1", "value": "2"'), "payload"),
+        (with_value('"1", "va\\u006cue": 2'), "payload"),
+        ('{"event_name": "a", "event_name": "a", "payload": {}}', None),
+    ],
+)
+def test_a_name_that_is_there_twice(text, param):
+    with pytest.raises(MalformedEvent, match="more than once") as caught:
+        read(text)
+    assert caught.value.param == param
+
+
+def test_a_list_with_a_name_twice():
+    with pytest.raises(MalformedJSON, match="more than once"):
+        events_in(read_json(b'{"events": [], "events": []}'), most=5)
+    first, second = events_in(read_json(b'{"events": [{"a": "b"}, {"a": "b", "a": "b"}]}'), most=5)
+    assert (type(first), type(second)) == (dict, Ambiguous)
+
+
+@pytest.mark.parametrize("text", ['a": 5', '": "', ':"', '"', "\\", '\\": 1', ": -", '{"a": 1}', "\n:"])
+def test_texts_that_look_like_json(text):
+    """As name, and as value, beside a number and without one."""
+    for payload in ({text: "x"}, {"a": text}, {text: text, "b": "x"}):
+        assert read(json.dumps({"event_name": "a", "payload": payload})).payload == payload
+        numbered = json.dumps({"event_name": "a", "payload": payload | {"n": 7}})
+        assert read(numbered).payload == payload | {"n": "7"}
 
 
 def test_half_a_character_is_left_to_those_who_judge_records():

@@ -80,6 +80,6 @@ def test_the_same_request_again_has_the_same_answer(send, event):
     assert MeterEvent.objects.count() == 1
 
 
-@pytest.mark.parametrize("body", [b"[]", b"5", b"{", b""])
+@pytest.mark.parametrize("body", [b"[]", b"5", b"{", b"", b'{"identifier": "a", "identifier": "b"}'])
 def test_what_is_no_event(send, body):
     assert send(body)[0] == 400
