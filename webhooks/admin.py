@@ -53,4 +53,4 @@ class ThinEventAdmin(ReadOnlyAdmin):
 def _pretty(value: object) -> SafeString | None:
     if value is None:
         return None
-    return format_html('<pre class="whitespace-pre-wrap">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False))
+    return format_html('<pre style="white-space: pre-wrap">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False))

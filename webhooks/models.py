@@ -13,7 +13,7 @@ class ThinEvent(models.Model):
     """
 
     id = IdField(prefix="evt")
-    type = models.CharField(max_length=100, help_text="E.g. v1.billing.meter.error_report_triggered.")
+    type = models.CharField(max_length=100)
     created_at = models.DateTimeField(editable=False)
     related_id = models.CharField(max_length=255, blank=True, editable=False)
     related_type = models.CharField(max_length=100, blank=True, editable=False)

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
             name="ThinEvent",
             fields=[
                 ("id", core.ids.IdField(db_collation="C", editable=False, max_length=64, prefix="evt", primary_key=True, serialize=False)),
-                ("type", models.CharField(help_text="E.g. v1.billing.meter.error_report_triggered.", max_length=100)),
+                ("type", models.CharField(max_length=100)),
                 ("created_at", models.DateTimeField(editable=False)),
                 ("related_id", models.CharField(blank=True, editable=False, max_length=255)),
                 ("related_type", models.CharField(blank=True, editable=False, max_length=100)),
