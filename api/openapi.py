@@ -11,6 +11,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from rest_framework.fields import empty
 
 from api import resources
+from api.bodies import RawBodyView
 from api.objects import InlineList
 from api.params import Array, Hash, ListParams, ParamField, Params
 from api.resources import Resource
@@ -98,7 +99,8 @@ class ResourceSchema(AutoSchema):
             for name in uritemplate.variables(self.path)
         ]
         if self.method == "POST":
-            return [*path, IDEMPOTENCY_KEY] if self.view.idempotent else path
+            takes_key = self.view.idempotent or isinstance(self.view, RawBodyView)
+            return [*path, IDEMPOTENCY_KEY] if takes_key else path
         return path + [_in_query(name, schema) for name, schema in self._properties().items()]
 
     def _get_request_body(self, direction: Any = "request") -> Schema | None:

@@ -164,6 +164,22 @@ def test_two_who_report_at_once_write_one_report():
 
 
 @pytest.mark.django_db(transaction=True)
+def test_one_reports_at_a_time():
+    """Or two would each get some rows of a window."""
+    refuse(bad(make.meter()))
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [error_reports.REPORTER])
+        assert report(SETTLED) == 0
+        other.rollback()
+        assert report(SETTLED) == 1
+    finally:
+        other.close()
+
+
+@pytest.mark.django_db(transaction=True)
 def test_rows_that_somebody_holds_are_left_for_the_next_time():
     meter = make.meter()
     refuse(bad(meter, identifier="held"), bad(meter, identifier="free"))
