@@ -11,6 +11,7 @@ from drf_spectacular.plumbing import ResolvedComponent
 from rest_framework.fields import empty
 
 from api import resources
+from api.bodies import RawBodyView
 from api.objects import InlineList
 from api.params import Array, Hash, ListParams, ParamField, Params
 from api.resources import Resource
@@ -98,7 +99,8 @@ class ResourceSchema(AutoSchema):
             for name in uritemplate.variables(self.path)
         ]
         if self.method == "POST":
-            return [*path, IDEMPOTENCY_KEY] if self.view.idempotent else path
+            takes_key = self.view.idempotent or isinstance(self.view, RawBodyView)
+            return [*path, IDEMPOTENCY_KEY] if takes_key else path
         return path + [_in_query(name, schema) for name, schema in self._properties().items()]
 
     def _get_request_body(self, direction: Any = "request") -> Schema | None:
@@ -147,7 +149,9 @@ class ResourceSchema(AutoSchema):
         if shape is None:
             return {"type": "object"}
         one: Schema = self.resolve_serializer(shape, "response").ref
-        return list_schema(one) if view.action in view.list_actions else one
+        if view.action not in view.list_actions:
+            return one
+        return v2_list_schema(one) if isinstance(view, V2View) else list_schema(one)
 
     def _component(self, name: str, schema: Schema) -> Schema:
         component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema=schema, object=name)
@@ -243,6 +247,19 @@ def list_schema(element: Schema) -> Schema:
             "has_more": {"type": "boolean"},
             "url": {"type": "string"},
             "total_count": {"type": "integer", "description": "Only when expanded."},
+        },
+    }
+
+
+def v2_list_schema(element: Schema) -> Schema:
+    address = {"type": ["string", "null"]}
+    return {
+        "type": "object",
+        "required": ["data", "next_page_url", "previous_page_url"],
+        "properties": {
+            "data": {"type": "array", "items": element},
+            "next_page_url": address,
+            "previous_page_url": address,
         },
     }
 

@@ -1,5 +1,7 @@
 from api.urls import resource_routes, route
+from meters.bulk import MeterEventBatchView, MeterEventSessionView, MeterEventStreamView
 from meters.quarantine_views import QuarantinedEventView
+from meters.v2 import V2MeterEventView
 from meters.views import AdjustmentView, MeterEventView, MeterView, UsageView, V2AdjustmentView
 
 urlpatterns = [
@@ -9,6 +11,10 @@ urlpatterns = [
     *resource_routes(AdjustmentView, "billing/meter_event_adjustments", only=("create",)),
     route("v2/billing/meter_event_adjustments", V2AdjustmentView, post="create"),
     route("v1/billing/usage", UsageView, get="list"),
+    route("v2/billing/meter_events", V2MeterEventView, post="create"),
+    route("v2/billing/meter_event_session", MeterEventSessionView, post="create"),
+    route("v2/billing/meter_event_stream", MeterEventStreamView, post="create"),
+    route("v2/billing/meter_event_batch", MeterEventBatchView, post="create"),
     *resource_routes(
         QuarantinedEventView,
         "billing/quarantined_events",
