@@ -75,7 +75,7 @@ STATUSES: Mapping[type[BillingError], int] = {
     UnknownURL: 404,
     IdempotencyKeyInUse: 409,
 }
-STATUSES_BY_CODE: Mapping[str, int] = {"lock_timeout": 429, "rate_limit": 429}
+STATUSES_BY_CODE: Mapping[str, int] = {"lock_timeout": 429, "rate_limit": 429, "upload_offset_mismatch": 409}
 
 
 def status_of(error: BillingError) -> int:
