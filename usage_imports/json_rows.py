@@ -87,7 +87,7 @@ class ArrayRows:
         self.number = start.number
         self._identity, self._to_record = start.identity, to_record
         self._pieces = iter(pieces(start.offset))
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._undecoded, self._is_bad = b"", False  # a character that is not whole; or bytes that are none
         self._text, self._at = "", 0  # what has been read, and how far it is done
         self._base = start.offset  # where that text begins, in bytes
         self._is_new = start.offset == 0
@@ -111,7 +111,8 @@ class ArrayRows:
         self._close()
 
     def _open(self) -> None:
-        self._fill()
+        while not self._text and self._fill():
+            pass
         if self._text.startswith("\ufeff"):
             self._text, self._base = self._text[1:], self._base + len(BOM)
         if self._next() != "[":
@@ -132,13 +133,13 @@ class ArrayRows:
         while True:
             try:
                 element, end = DECODER.raw_decode(self._text, self._at)
-                if _SPACE.match(self._text, end).end() < len(self._text):  # type: ignore[union-attr]
-                    break  # what follows shows that it has ended
             except (ValueError, RecursionError):
-                if len(self._text) - self._at > GIVE_UP:
+                if len(self._text) - self._at > GIVE_UP or not self._fill():
                     raise self._broken() from None
-            if not self._fill():
-                raise self._broken()
+                continue
+            # A number may go on in the next piece, where nothing follows it.
+            if end < len(self._text) or not self._fill():
+                break
         sent, self._at = self._text[self._at : end], end
         self.number += 1
         if len(sent) > MAX_ROW:
@@ -159,13 +160,17 @@ class ArrayRows:
 
     def _fill(self) -> bool:
         """Read on; whether there was more. What is done is forgotten."""
+        if self._is_bad:
+            raise Unreadable("not_utf8", "The file is not UTF-8.")
         piece = next(self._pieces, None)
+        data = self._undecoded + (piece or b"")
         try:
-            more = self._decoder.decode(piece or b"", final=piece is None)
-        except UnicodeDecodeError:
-            raise Unreadable("not_utf8", "The file is not UTF-8.") from None
+            more, used = codecs.utf_8_decode(data, "strict", piece is None)
+        except UnicodeDecodeError as error:  # what comes before can still be read
+            more, used, self._is_bad = data[: error.start].decode(), error.start, True
+        self._undecoded = data[used:]
         self._base, self._text, self._at = self.offset, self._text[self._at :] + more, 0
-        return piece is not None
+        return piece is not None or self._is_bad
 
     def _close(self) -> None:
         self._at += 1
