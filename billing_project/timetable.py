@@ -41,4 +41,9 @@ TIMETABLE: dict[str, Entry] = {
     "give up abandoned uploads": Entry(
         "usage_imports.tasks.give_up_abandoned_uploads", 3600, "Ends uploads that nobody went on with for a week."
     ),
+    "replay quarantined events": Entry(
+        "meters.tasks.replay_quarantined",
+        30,
+        "Replays refused events when somebody has asked for it, or when their customer is known now.",
+    ),
 }

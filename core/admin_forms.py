@@ -114,6 +114,24 @@ class WordsField(forms.CharField):
         return list(initial or []) != self.to_python(data)
 
 
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("required", False)
+        kwargs.setdefault("widget", UnfoldAdminTextareaWidget(attrs={"rows": 3}))
+        super().__init__(*args, **kwargs)
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list | tuple) else value
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        return [text for line in str(value or "").splitlines() if (text := line.strip())]
+
+    def has_changed(self, initial: Any, data: Any) -> bool:
+        return list(initial or []) != self.to_python(data)
+
+
 def pairs_to_merge(old: Mapping[str, str] | None, wanted: Mapping[str, str]) -> dict[str, str]:
     """What merged into `old` makes `wanted`: a blank value takes a name away."""
     return dict.fromkeys(set(old or {}) - set(wanted), "") | dict(wanted)

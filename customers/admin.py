@@ -17,12 +17,13 @@ from core.admin import VerbAdmin
 from core.admin_filters import DayRangeFilter
 from core.buttons import Button, Confirmation, add_button
 from core.panels import Panel, show_on
-from customers import lifecycle, test_clocks
+from customers import aliases, lifecycle, test_clocks
 from customers.admin_forms import CustomerForm, TestClockForm
 from customers.models import Customer, TestClock
 from customers.views import ring
 
 CLOCK_LABELS = {"Ready": "success", "Advancing": "info", "Internal failure": "danger"}
+NAMES_IN_USAGE = ("Names in usage", {"classes": ("collapse",), "fields": ("external_id", "ingest_aliases")})
 ADDRESS_FIELDS = tuple(f"address_{part}" for part in CustomerForm.ADDRESS)
 
 
@@ -63,8 +64,8 @@ class CustomerAdmin(VerbAdmin):
     form = CustomerForm
     panels_first = True
     empty_list = "A customer is who uses and who pays. Create one here, or send POST /v1/customers."
-    search_fields = ("name", "email", "id")
-    search_help_text = "Search by name, email or id"
+    search_fields = ("name", "email", "id", "aliases__alias")
+    search_help_text = "Search by name, email, id, external id or alias"
     list_display = ("who", "email", "currency_code", "test_clock", "created_at", "id")
     list_display_links = ("who",)
     list_filter = (StandingFilter, ClockedFilter, "currency", ("created_at", DayRangeFilter))
@@ -72,6 +73,7 @@ class CustomerAdmin(VerbAdmin):
     readonly_fields = ("id", "currency_code", "created_at", "deleted_at")
     fieldsets = (
         (None, {"fields": ("name", "email", "phone", "description")}),
+        NAMES_IN_USAGE,
         ("Address", {"classes": ("collapse",), "fields": ADDRESS_FIELDS}),
         (
             "Invoices",
@@ -91,6 +93,7 @@ class CustomerAdmin(VerbAdmin):
     )
     add_fieldsets = (
         (None, {"fields": ("name", "email", "phone", "description", "test_clock")}),
+        NAMES_IN_USAGE,
         ("Address", {"classes": ("collapse",), "fields": ADDRESS_FIELDS}),
         (
             "Invoices",
@@ -237,5 +240,17 @@ add_button(
         when=lambda row: row.deleted_at is None,
         danger=True,
         deletes=True,
+    ),
+)
+add_button(
+    Customer,
+    Button(
+        name="release-names",
+        label="Release names",
+        icon="label_off",
+        question="Its external id and its aliases become free for other customers.",
+        done="The names are free.",
+        run=lambda row, at, answers: aliases.release_names(row.pk),
+        when=lambda row: row.deleted_at is not None and row.aliases.exists(),
     ),
 )

@@ -8,7 +8,8 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
 
 from api.admin_forms import MetadataForm
-from core.admin_forms import PairsField, VerbForm, WordsField
+from core.admin_forms import LinesField, PairsField, VerbForm, WordsField
+from customers.aliases import LONGEST
 from customers.models import Customer, TestClock
 
 MOST_CUSTOM_FIELDS, LONGEST_NAME, LONGEST_VALUE = 4, 40, 140
@@ -29,6 +30,18 @@ class CustomerForm(MetadataForm):
     address_postal_code = _address_line("Postal code")
     address_state = _address_line("State")
     address_country = _address_line("Country")
+    external_id = forms.CharField(
+        required=False,
+        max_length=LONGEST,
+        label="External id",
+        widget=UnfoldAdminTextInputWidget,
+        help_text="What your own systems call this customer. Usage may be sent under it.",
+    )
+    ingest_aliases = LinesField(
+        label="Ingest aliases",
+        help_text="Further names under which usage finds this customer, one a line. A name that is moved from one "
+        "customer to another moves future usage only.",
+    )
     preferred_locales = WordsField(help_text="Languages of invoices and mails, the preferred first, e.g. de, en.")
     invoice_custom_fields = PairsField(
         label="Custom fields",
@@ -58,11 +71,18 @@ class CustomerForm(MetadataForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not self.instance._state.adding:
+            self.initial["external_id"] = self.instance.external_id or ""
+            self.initial["ingest_aliases"] = self.instance.ingest_aliases
         address = self.instance.address or {}
         for part in self.ADDRESS:
             self.initial[f"address_{part}"] = address.get(part) or ""
         custom = self.instance.invoice_custom_fields or []
         self.initial["invoice_custom_fields"] = {field["name"]: field["value"] for field in custom}
+
+    def field_of(self, param: str | None) -> str | None:
+        """One of several aliases is told of at their field."""
+        return super().field_of(param.partition("[")[0] if param else None)
 
     def clean_invoice_custom_fields(self) -> dict[str, str]:
         pairs: dict[str, str] = self.cleaned_data["invoice_custom_fields"]

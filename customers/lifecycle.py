@@ -11,6 +11,7 @@ from django.db import transaction
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from core.ids import ALPHABET
+from customers.aliases import NAMES, write_names
 from customers.locks import lock_customer
 from customers.models import Customer, InvoicePrefix, TestClock
 
@@ -27,10 +28,11 @@ def before_delete(act: BeforeDelete) -> None:
 
 
 def create_customer(*, at: datetime, test_clock: str | None = None, **fields: Any) -> Customer:
-    """Create a customer; one with a test clock is created at the clock's time.
+    """Create a customer; one with a test clock is created at the clock's time. `fields` are columns, or of `NAMES`.
 
-    Raises ResourceMissing (the clock), InvalidRequest (clock full or advancing, prefix taken).
+    Raises ResourceMissing (the clock), InvalidRequest (clock full or advancing, prefix or name taken).
     """
+    names = {name: fields.pop(name) for name in NAMES if name in fields}
     with transaction.atomic():
         clock = _lock_clock(test_clock) if test_clock else None
         prefix = fields.pop("invoice_prefix", None) or _new_prefix()
@@ -39,14 +41,18 @@ def create_customer(*, at: datetime, test_clock: str | None = None, **fields: An
         )
         _take_prefix(prefix, customer)  # first: it explains what a constraint of the row would only refuse
         customer.save(force_insert=True)
+        if names:
+            write_names(customer, names)
         return customer
 
 
 def update_customer(customer_id: str, *, changes: dict[str, Any], metadata: Given = None) -> Customer:
-    """Set the given fields of a customer and merge `metadata` in.
+    """Set the given fields, and `NAMES`, of a customer and merge `metadata` in.
 
-    Raises NotFound, InvalidRequest (prefix taken or malformed). Locks the customer.
+    Raises NotFound, InvalidRequest (prefix or name taken or malformed). Locks the customer.
     """
+    names = {name: changes[name] for name in NAMES if name in changes}
+    columns = {name: value for name, value in changes.items() if name not in NAMES}
     with transaction.atomic():
         customer = lock_customer(customer_id)
         if customer.deleted_at:
@@ -58,10 +64,12 @@ def update_customer(customer_id: str, *, changes: dict[str, Any], metadata: Give
                 f"next_invoice_sequence cannot go back: numbers up to {customer.next_invoice_sequence - 1} are taken.",
                 param="next_invoice_sequence",
             )
-        for name, value in changes.items():
+        for name, value in columns.items():
             setattr(customer, name, value)
         customer.metadata = merge(customer.metadata, metadata)
-        customer.save(update_fields=[*changes, "metadata"])
+        customer.save(update_fields=[*columns, "metadata"])
+        if names:
+            write_names(customer, names)
         return customer
 
 

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Func, Q, Value
 
 from core.ids import IdField
+from core.sql import ClockTimestamp
 
 
 class TestClockQuerySet(models.QuerySet["TestClock"]):
@@ -140,6 +141,16 @@ class Customer(models.Model):
         """The customer's time when the wall clock shows `at`: its test clock's, if it lives on one."""
         return self.test_clock.frozen_time if self.test_clock else at
 
+    @property
+    def external_id(self) -> str | None:
+        """What the user's own systems call it."""
+        return next((row.alias for row in self.aliases.all() if row.is_external_id), None)
+
+    @property
+    def ingest_aliases(self) -> list[str]:
+        """Its further names in usage, in the order of their letters."""
+        return sorted(row.alias for row in self.aliases.all() if not row.is_external_id)
+
 
 class InvoicePrefix(models.Model):
     """A prefix of invoice numbers and the one customer that has, or once had, it."""
@@ -149,3 +160,28 @@ class InvoicePrefix(models.Model):
 
     def __str__(self) -> str:
         return self.prefix
+
+
+class CustomerAlias(models.Model):
+    """A name other than its id under which usage finds a customer: its external id, or one of its ingest aliases.
+
+    All of these share one set of names, and none can be mistaken for an id. A deleted customer keeps its names.
+    """
+
+    alias = models.CharField(max_length=128, primary_key=True, db_collation="C")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="aliases")
+    is_external_id = models.BooleanField(default=False)
+    created_at = models.DateTimeField(db_default=ClockTimestamp())
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=["customer"], condition=Q(is_external_id=True), name="customer_has_one_external_id"
+            ),
+            models.CheckConstraint(
+                condition=~Q(alias="") & ~Q(alias__startswith="cus_"), name="customer_alias_is_no_id"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.alias

@@ -22,6 +22,7 @@ CUSTOMER = register(
         model=Customer,
         serializer=CustomerObject,
         expandable={"test_clock": "test_helpers.test_clock"},
+        related=("aliases",),
         visible=lambda rows: rows.live(),
     )
 )

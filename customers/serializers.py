@@ -5,6 +5,7 @@ from typing import Any
 
 from api import objects, params
 from api.params import ListParams, Params
+from customers.aliases import LONGEST, MOST_ALIASES
 from customers.models import Customer, TestClock
 
 
@@ -54,6 +55,8 @@ class CustomerParams(Params):
     address = params.Hash(AddressParams, unset=True)
     description = params.String(unset=True)
     email = params.String(unset=True, max_length=512)
+    external_id = params.String(unset=True, max_length=LONGEST)  # ours
+    ingest_aliases = params.Array(params.String(max_length=LONGEST), unset=True, max_length=MOST_ALIASES)  # ours
     invoice_prefix = params.String(max_length=12)
     invoice_settings = params.Hash(InvoiceSettingsParams)
     metadata = params.MetadataParam()
@@ -76,6 +79,7 @@ class UpdateCustomer(CustomerParams):
 class ListCustomers(ListParams):
     created = params.TimeRange()
     email = params.String(max_length=512)
+    external_id = params.String(max_length=LONGEST)  # ours
     test_clock = params.String()
 
 
@@ -121,6 +125,8 @@ class CustomerObject(objects.Object):
     description = objects.Text()
     discount = objects.Const(None)
     email = objects.Text()
+    external_id = objects.Text()
+    ingest_aliases = objects.Json()
     invoice_prefix = objects.Text()
     invoice_settings = InvoiceSettingsObject(source="*")
     livemode = objects.Livemode()

@@ -12,6 +12,7 @@ from api import metadata
 from api.views import ResourceView
 from core import clock
 from customers import lifecycle, test_clocks
+from customers.aliases import NAMES
 from customers.models import Customer, TestClock
 from customers.resources import CUSTOMER, TEST_CLOCK
 from customers.serializers import (
@@ -51,6 +52,8 @@ class CustomerView(ResourceView):
         queryset = super().filter(queryset, given).filter(test_clock=given.get("test_clock"))
         if "email" in given:
             queryset = queryset.filter(email=given["email"])
+        if "external_id" in given:
+            queryset = queryset.filter(aliases__alias=given["external_id"], aliases__is_external_id=True)
         return queryset
 
 
@@ -84,7 +87,7 @@ def _fields(given: dict[str, Any]) -> dict[str, Any]:
     """Columns from parameters; an unset text is empty, an unset hash null."""
     fields: dict[str, Any] = {
         name: given[name]
-        for name in ("address", "shipping", "invoice_prefix", "next_invoice_sequence")
+        for name in ("address", "shipping", "invoice_prefix", "next_invoice_sequence", *NAMES)
         if name in given
     }
     for name in ("description", "email", "name", "phone"):

@@ -25,6 +25,7 @@ from customers.models import Customer
 from meters import event_store, lifecycle, overview, payloads
 from meters.aggregations import formula_choices
 from meters.models import Meter, MeterEvent
+from meters.quarantine_admin import QuarantinedEventAdmin as QuarantinedEventAdmin  # for Django to find it
 
 STATUS_LABELS = {"Active": "success", "Inactive": "danger"}
 DAYS = 30

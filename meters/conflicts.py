@@ -1,5 +1,7 @@
 """An identifier that is there already: whether the event sent says the same as the one stored, or contradicts it."""
 
+from datetime import datetime
+
 import orjson
 
 from core.errors import BillingError
@@ -34,6 +36,18 @@ class ConflictingEvent(BillingError):
         super().__init__(
             f"An event already exists with identifier {identifier}. Its content is another. Stored: {stored}. "
             f"Sent: {sent}. The stored event stands; send a correction under another identifier."
+        )
+
+
+class AlreadyCounted(BillingError):
+    """An event with this identifier was counted so long ago that ingestion would not know it again."""
+
+    should_retry = False
+    reason = "conflict"
+
+    def __init__(self, identifier: str, received_at: datetime) -> None:
+        super().__init__(
+            f"An event with identifier {identifier} was received on {received_at:%d %b %Y at %H:%M} UTC and counted."
         )
 
 

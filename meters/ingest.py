@@ -7,9 +7,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
 
-from django.db import connection
-
 from core.errors import BillingError
+from customers import aliases
 from meters import event_writes, records
 from meters.conflicts import ConflictingEvent, DuplicateEvent, conflict_of, same_content
 from meters.event_writes import NewEvent, hex_ident
@@ -30,12 +29,6 @@ __all__ = [
     "ingest",
     "record_event",
 ]
-
-OWNERS = """
-SELECT customer.id, customer.ref, clock.frozen_time
-FROM customers_customer AS customer LEFT JOIN customers_testclock AS clock ON clock.id = customer.test_clock_id
-WHERE customer.id = ANY(%s) AND customer.deleted_at IS NULL
-"""
 
 
 class Outcome(Enum):
@@ -176,14 +169,14 @@ def _refusal(check: Callable[[Any], None], record: Record) -> EventRefused | Non
 
 def _checked(record: Record, meters: dict[str, Meter], *, owners: dict[str, Owner], at: datetime) -> _Checked:
     """Raises EventRefused."""
-    event_name, payload, identifier, timestamp = record
+    event_name, payload, identifier, timestamp, *_ = record
     meter = meters.get(event_name)
     if meter is None:
         raise records.no_meter(event_name)
     owner = owners.get(customer_id := records.customer_id_of(meter, payload))
     if owner is None:
         raise records.no_customer(meter, customer_id)
-    now = owner.frozen_time or at
+    now = owner.frozen_time or record.received_at or at
     happened = timestamp or now.replace(microsecond=0)
     records.check_time(happened, now)
     value = records.value_of(meter, payload)
@@ -203,12 +196,9 @@ def _active_meters(given: Sequence[Record]) -> dict[str, Meter]:
 
 
 def _owners(given: Sequence[Record], meters: dict[str, Meter]) -> dict[str, Owner]:
-    ids = {
+    texts = {
         record.payload.get(meter.customer_key)
         for record in given
         if (meter := meters.get(record.event_name)) is not None
     }
-    # One array and no rows of models: there may be a thousand of them.
-    with connection.cursor() as cursor:
-        cursor.execute(OWNERS, [list(ids - {None})])
-        return {row[0]: Owner(*row) for row in cursor.fetchall()}
+    return aliases.resolve(texts - {None})  # type: ignore[arg-type]

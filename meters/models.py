@@ -8,6 +8,7 @@ from django.db.models import Func, Q, Value
 from core.ids import IdField
 from core.sql import ClockTimestamp, CurrentTransaction, TransactionIdField
 from meters.aggregations import formula_choices
+from meters.quarantine_models import QuarantinedEvent as QuarantinedEvent  # for Django to find it
 
 
 class MeterQuerySet(models.QuerySet["Meter"]):

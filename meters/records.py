@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from core.errors import BillingError
+from customers.aliases import Owner as Owner
 from meters.aggregations import AGGREGATIONS
 from meters.models import Meter
 
@@ -28,20 +29,15 @@ class EventRefused(BillingError):
 
 
 class Record(NamedTuple):
-    """One event as its sender tells it. Texts are as they came; times are aware."""
+    """One event as its sender tells it. Texts are as they came; times are aware. `received_at`: by when its time is
+    judged, for a record that came before now."""
 
     event_name: str
     payload: Mapping[str, str]
     identifier: str | None = None
     timestamp: datetime | None = None
-
-
-class Owner(NamedTuple):
-    """The customer an event belongs to; `frozen_time` if it lives on a test clock."""
-
-    id: str
-    ref: int
-    frozen_time: datetime | None
+    key: str | None = None
+    received_at: datetime | None = None
 
 
 def check_texts(record: Record) -> None:

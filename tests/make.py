@@ -8,9 +8,10 @@ from typing import Any
 from customers.lifecycle import create_customer
 from customers.models import Customer, TestClock
 from customers.test_clocks import advance, create_test_clock, start_advance
-from meters.ingest import Accepted, record_event
+from meters.ingest import Accepted, Record, ingest, record_event
 from meters.lifecycle import create_meter
 from meters.models import Meter
+from meters.quarantine import hold
 from pricing.models import Price
 from pricing.prices import PriceSpec, Recurring, TierSpec, create_price
 from pricing.products import create_product
@@ -76,6 +77,14 @@ def price(
 def subscribe(customer: Customer, *prices: Price, at: datetime = JAN, **fields: Any) -> Subscription:
     spec = SubscriptionSpec(items=[ItemSpec(price.pk) for price in prices], **fields)
     return create_subscription(customer.pk, spec=spec, at=at)
+
+
+def held(name: str, customer: str, value: str = "1", *, at: datetime, identifier: str | None = None) -> None:
+    """Send an event that is refused, and hold it."""
+    record = Record(name, {"stripe_customer_id": customer, "value": value}, identifier)
+    (result,) = ingest([record], at=at)
+    assert result.error
+    hold([(0, record, result)], source="batch", at=at)
 
 
 def event(

@@ -15,7 +15,7 @@ from customers.models import Customer, TestClock
 from invoices.models import Invoice
 from meters import overview
 from meters.admin import chart_of_days
-from meters.models import Meter
+from meters.models import Meter, QuarantinedEvent
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, Subscription
 
@@ -30,7 +30,7 @@ def show_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
     at = clock.now()
     context["title"] = "Dashboard"
     context["dashboard"] = {
-        "stats": [*_billing(at), *_people(), *_late(at)],
+        "stats": [*_billing(at), *_people(), *_late(at), *_quarantine()],
         "events": _events(at),
         "open_by_currency": _open_by_currency(),
         "latest_invoices": _latest_invoices(),
@@ -71,6 +71,14 @@ def _late(at: datetime) -> list[dict[str, Any]]:
     if not settings.LIVEMODE:
         stats.append(_stat("Test clocks advancing", advancing, "customers_testclock", query="?status__exact=advancing"))
     return stats
+
+
+def _quarantine() -> list[dict[str, Any]]:
+    """Shown only when something is held: it asks for a person."""
+    held = QuarantinedEvent.objects.held().count()
+    return (
+        [_stat("Events held", held, "meters_quarantinedevent", query="?state__exact=held", warn=True)] if held else []
+    )
 
 
 def _events(at: datetime) -> dict[str, Any]:

@@ -51,6 +51,7 @@ def business(admin_user: User) -> None:
     make.subscribe(customer, *prices)
     make.event(customer, "prompt", "1500", at=JAN, identifier="one")
     make.event(customer, "calls", "1", at=JAN)
+    make.held("prompt", "nobody", at=JAN)
     make.move(on, utc(2026, 2, 1))
     make.event(customer, "prompt", "12.5", at=utc(2026, 2, 1))
     LogEntry.objects.log_actions(admin_user.pk, Customer.objects.all(), CHANGE, "Changed.")
@@ -148,6 +149,7 @@ def test_the_dashboard_shows_the_figures(business: None, admin_client: Client) -
         "Active subscriptions": 1,
         "Periods overdue for closing": 0,
         "Test clocks advancing": 0,
+        "Events held": 1,
     }
     assert [(row["currency"], row["amount"]) for row in board["open_by_currency"]] == [("usd", "$20.00")]
     assert board["events"]["last_day"] == "3"

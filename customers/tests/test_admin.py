@@ -5,6 +5,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 
+from customers.lifecycle import delete_customer
 from customers.models import Customer, TestClock
 from tests import make
 from tests.forms import errors_of, submit
@@ -208,3 +209,33 @@ def test_a_clock_is_made_advanced_and_deleted(admin_client: Client) -> None:
     assert on.deleted_at
     assert customer.deleted_at
     assert admin_client.post(change(customer), {"name": "x"}).status_code == 403
+
+
+def test_the_names_in_usage_are_given_and_changed(admin_client: Client) -> None:
+    submit(admin_client, "/admin/customers/customer/add/", name="Ada", external_id="crm-1", ingest_aliases="b\n\n a \n")
+    made = Customer.objects.get()
+    assert (made.external_id, made.ingest_aliases) == ("crm-1", ["a", "b"])
+    path = reverse("admin:customers_customer_change", args=[made.pk])
+    submit(admin_client, path, ingest_aliases="c")
+    submit(admin_client, path, name="Eve")
+    made = Customer.objects.get()
+    assert (made.name, made.external_id, made.ingest_aliases) == ("Eve", "crm-1", ["c"])
+    assert "Eve" in admin_client.get("/admin/customers/customer/?q=crm-1").content.decode()
+
+
+def test_a_taken_name_is_told_of_at_its_field(admin_client: Client) -> None:
+    owner, other = make.customer(external_id="acme"), make.customer()
+    path = reverse("admin:customers_customer_change", args=[other.pk])
+    refused = f"'acme' already belongs to another customer: {owner.pk}."
+    assert errors_of(submit(admin_client, path, ingest_aliases="acme")) == {"ingest_aliases": [refused]}
+    assert errors_of(submit(admin_client, path, ingest_aliases="fine\ncus_1")).keys() == {"ingest_aliases"}
+    assert errors_of(submit(admin_client, path, external_id="acme")) == {"external_id": [refused]}
+
+
+def test_the_names_of_a_deleted_customer_can_be_released(admin_client: Client) -> None:
+    customer = make.customer(external_id="acme")
+    press = reverse("admin:customers_customer_press", args=[customer.pk, "release-names"])
+    assert "This is not possible" in admin_client.post(press, follow=True).content.decode()
+    delete_customer(customer.pk, at=JAN)
+    admin_client.post(press)
+    assert Customer.objects.get().external_id is None
