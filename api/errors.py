@@ -28,6 +28,12 @@ class Unauthenticated(BillingError):
     """No key, or none that is valid here and now."""
 
 
+class TemporarySessionExpired(Unauthenticated):
+    """The session was a good one, and is over; the client makes another."""
+
+    code = "billing_meter_event_session_expired"
+
+
 class Forbidden(BillingError):
     """The key is valid and may not do this."""
 
@@ -75,6 +81,11 @@ STATUSES: Mapping[type[BillingError], int] = {
     UnknownURL: 404,
     IdempotencyKeyInUse: 409,
 }
+# What is no `invalid_request_error`.
+TYPES: Mapping[type[BillingError], str] = {
+    IdempotencyMismatch: "idempotency_error",
+    TemporarySessionExpired: "temporary_session_expired",
+}
 STATUSES_BY_CODE: Mapping[str, int] = {"lock_timeout": 429, "rate_limit": 429, "upload_offset_mismatch": 409}
 
 
@@ -87,9 +98,8 @@ def status_of(error: BillingError) -> int:
 
 def envelope(error: BillingError) -> dict[str, Any]:
     """The body that tells the caller of `error`."""
-    kind = "idempotency_error" if isinstance(error, IdempotencyMismatch) else "invalid_request_error"
     shown = {
-        "type": kind,
+        "type": TYPES.get(type(error), "invalid_request_error"),
         "code": error.code,
         "message": echo(error.message, longest=MAX_MESSAGE),
         "param": echo(error.param, longest=MAX_MESSAGE) if error.param else None,

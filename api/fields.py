@@ -214,12 +214,10 @@ class RFC3339Time(ParamField):
     schema_type = {"type": "string", "format": "date-time"}
 
     def to_internal_value(self, data: Any) -> datetime:
-        if isinstance(data, str) and _RFC3339.fullmatch(data):
-            try:
-                return datetime.fromisoformat(data).astimezone(UTC)
-            except (ValueError, OverflowError):
-                pass
-        raise ValidationError(f"Invalid timestamp: {echo(data)}; must be in RFC 3339 format.")
+        at = parse_rfc3339(data)
+        if at is None:
+            raise ValidationError(f"Invalid timestamp: {echo(data)}; must be in RFC 3339 format.")
+        return at
 
 
 class MetadataParam(ParamField):
@@ -277,6 +275,16 @@ class StringMap(ParamField):
 
     def schema(self) -> dict[str, Any]:
         return {"type": "object", "additionalProperties": {"type": "string", "maxLength": self.max_length}}
+
+
+def parse_rfc3339(data: Any) -> datetime | None:
+    """The instant that `data` spells, in UTC; None if it spells none."""
+    if not isinstance(data, str) or not _RFC3339.fullmatch(data):
+        return None
+    try:
+        return datetime.fromisoformat(data).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _integer(data: Any) -> int:

@@ -103,7 +103,7 @@ class RFC3339Time(WireField):
     schema_type = {"type": ["string", "null"], "format": "date-time"}
 
     def to_representation(self, value: datetime) -> str:
-        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return rfc3339(value)
 
 
 class DecimalString(WireField):
@@ -187,6 +187,11 @@ def first_rows(found: Any, count: int) -> list[Any]:
     elif callable(found):
         found = found()
     return list(found[:count] if isinstance(found, QuerySet) else islice(found, count))
+
+
+def rfc3339(at: datetime) -> str:
+    """UTC with milliseconds, rounded down: `2026-01-31T12:00:00.000Z`."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def unix(at: datetime) -> int:

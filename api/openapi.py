@@ -160,7 +160,9 @@ class ResourceSchema(AutoSchema):
         if shape is None:
             return {"type": "object"}
         one: Schema = self.resolve_serializer(shape, "response").ref
-        return list_schema(one) if view.action in view.list_actions else one
+        if view.action not in view.list_actions:
+            return one
+        return v2_list_schema(one) if isinstance(view, V2View) else list_schema(one)
 
     def _component(self, name: str, schema: Schema) -> Schema:
         component = ResolvedComponent(name, ResolvedComponent.SCHEMA, schema=schema, object=name)
@@ -256,6 +258,19 @@ def list_schema(element: Schema) -> Schema:
             "has_more": {"type": "boolean"},
             "url": {"type": "string"},
             "total_count": {"type": "integer", "description": "Only when expanded."},
+        },
+    }
+
+
+def v2_list_schema(element: Schema) -> Schema:
+    address = {"type": ["string", "null"]}
+    return {
+        "type": "object",
+        "required": ["data", "next_page_url", "previous_page_url"],
+        "properties": {
+            "data": {"type": "array", "items": element},
+            "next_page_url": address,
+            "previous_page_url": address,
         },
     }
 

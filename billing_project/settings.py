@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "core",
     "api",
+    "webhooks",
     "customers",
     "meters",
     "usage_imports",

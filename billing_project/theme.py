@@ -97,6 +97,7 @@ UNFOLD: dict[str, Any] = {
             ),
             _group(
                 "System",
+                _item("Thin events", "notifications", "webhooks_thinevent"),
                 _item("API keys", "key", "api_apikey"),
                 _item("Scheduled tasks", "timer", "django_celery_beat_periodictask"),
                 _item("Intervals", "more_time", "django_celery_beat_intervalschedule"),

@@ -32,6 +32,9 @@ TIMETABLE: dict[str, Entry] = {
     "forget portal sessions": Entry(
         "portal.tasks.forget_portal_sessions", 86_400, "Removes portal links that expired 30 days ago."
     ),
+    "report refused events": Entry(
+        "meters.tasks.report_refused_events", 10, "Tells of usage that was refused after it had been taken in."
+    ),
     "begin a new month of events": Entry(
         "meters.tasks.rotate_epoch", 600, "Makes the next partition of events ahead of time, and turns to it."
     ),

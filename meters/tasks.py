@@ -7,7 +7,7 @@ from celery import shared_task
 from kombu.exceptions import OperationalError
 
 from core import clock
-from meters import epochs, replay
+from meters import epochs, error_reports, replay
 from meters.models import QuarantinedEvent
 
 log = logging.getLogger(__name__)
@@ -17,6 +17,11 @@ PART = 5000  # events; a few seconds of work
 @shared_task
 def rotate_epoch() -> None:
     epochs.rotate(clock.now())
+
+
+@shared_task
+def report_refused_events() -> int:
+    return error_reports.report(clock.now())
 
 
 @shared_task

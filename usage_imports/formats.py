@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import PurePath
+from typing import Any
 
 from core.errors import InvalidRequest
-from meters import cloudevents
-from meters.ingest import EventRefused, Record
+from meters import cloud_events
+from meters.ingest import Record
+from meters.json_events import MalformedEvent
 from meters.models import Meter
 from usage_imports.csv_rows import CsvRows, read_header
 from usage_imports.json_rows import ArrayRows, LineRows, ToRecord, event_of
@@ -57,12 +59,19 @@ def open_rows(usage_import: UsageImport, pieces: Pieces) -> Rows:
 
 
 def _cloudevents() -> ToRecord:
+    """As the door for CloudEvents reads them, so that one event has one identifier whichever way it comes."""
     keys: Mapping[str, str] = dict(Meter.objects.active().values_list("event_name", "customer_key"))
 
-    def record_of(element: object, identifier: str) -> Record:
+    def record_of(element: Any, identifier: str) -> Record:
         try:
-            return cloudevents.record_of(element, customer_keys=keys)
-        except EventRefused as refused:
-            raise BadRow(refused.reason, refused.message) from None
+            record = cloud_events.record_of(element)
+        except MalformedEvent as error:
+            raise BadRow("invalid_cloudevent", error.message) from None
+        if record.timestamp is None:
+            raise BadRow("timestamp_missing", "The event has no time.")
+        key, subject = keys.get(record.event_name), element.get("subject")
+        if subject is not None and key is not None and key not in record.payload:
+            record = record._replace(payload={**record.payload, key: subject})
+        return record
 
     return record_of

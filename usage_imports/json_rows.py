@@ -3,10 +3,11 @@
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from meters.ingest import Record
+from meters.json_events import MalformedEvent, texts
 from usage_imports.lines import BOM, Lines, LongLine
 from usage_imports.rows import MAX_ROW, MOST_TOLD, BadRow, Pieces, Row, Start, Unreadable, read_time, too_long
 
@@ -31,22 +32,16 @@ def event_of(element: Any, identifier: str) -> Record:
         raise BadRow("invalid_row", "The row is not a JSON object.")
     if unknown := element.keys() - FIELDS:
         raise BadRow("unknown_field", f"Unknown field {min(unknown)[:100]!r}.")
-    name, payload, own = element.get("event_name"), element.get("payload"), element.get("identifier")
+    name, own = element.get("event_name"), element.get("identifier")
     if not name or not isinstance(name, str):
         raise BadRow("event_name_missing", "The row has no event_name.")
     if own is not None and not isinstance(own, str):
         raise BadRow("invalid_row", "The identifier is not a text.")
-    return Record(name, check_payload(payload), own or identifier, read_time(element.get("timestamp")))
-
-
-def check_payload(payload: Any) -> Mapping[str, str]:
-    """Raises BadRow for what is no hash of texts and numbers."""
-    if not isinstance(payload, dict):
-        raise BadRow("payload_missing", "The row has no payload: a JSON object is expected.")
-    for key, value in payload.items():
-        if not isinstance(value, str):
-            raise BadRow("invalid_payload", f"The payload's {key[:100]!r} is neither a text nor a number.")
-    return payload
+    try:
+        payload = texts(element.get("payload"), "payload")
+    except MalformedEvent as error:
+        raise BadRow("invalid_payload", error.message) from None
+    return Record(name, payload, own or identifier, read_time(element.get("timestamp")))
 
 
 class LineRows:

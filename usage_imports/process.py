@@ -17,6 +17,7 @@ from django.db import transaction
 
 from core import clock
 from meters.ingest import Outcome, Record, Result, ingest
+from meters.quarantine import hold
 from usage_imports import content, dry_run
 from usage_imports.formats import columns_of, open_rows
 from usage_imports.models import UsageImport, UsageImportError
@@ -114,6 +115,7 @@ def _do(
         usage_import = _held(before, Status.PROCESSING)
         refused = _count(usage_import, batch)
         UsageImportError.objects.bulk_create(_as_error(usage_import, one) for one in refused)
+        _hold(usage_import, refused)
         usage_import.processed_bytes, usage_import.last_row = rows.offset, rows.number
         at = clock.now()
         if unreadable:
@@ -164,6 +166,14 @@ def _results(usage_import: UsageImport, readable: Sequence[Row]) -> list[Result]
     records: list[Record] = [row.record for row in readable]  # type: ignore[misc]
     do = dry_run.check if usage_import.dry_run else ingest
     return do(records, at=usage_import.received_at)
+
+
+def _hold(usage_import: UsageImport, refused: Sequence[_Refused]) -> None:
+    """Into the quarantine goes what could be counted some day: records, so no rows that cannot be read."""
+    held = [(one.row.number, one.row.record, one.result) for one in refused if one.result is not None]
+    if held and not usage_import.dry_run:
+        assert usage_import.received_at is not None
+        hold(held, source="import", at=usage_import.received_at, usage_import=usage_import)  # type: ignore[arg-type]
 
 
 def _fail(usage_import: UsageImport, reason: str, message: str, *, at: datetime) -> None:

@@ -18,10 +18,12 @@ from core import clock
 from core.admin import PageAdmin
 from customers.models import Customer
 from invoices.models import Invoice
+from meters.resources import METER
 from portal.sessions import create_session
 from subscriptions.models import Subscription
 from tests import make
 from tests.make import JAN, utc
+from webhooks.events import record_thin_event
 
 pytestmark = pytest.mark.django_db
 
@@ -55,6 +57,7 @@ def business(admin_user: User) -> None:
     make.move(on, utc(2026, 2, 1))
     make.event(customer, "prompt", "12.5", at=utc(2026, 2, 1))
     LogEntry.objects.log_actions(admin_user.pk, Customer.objects.all(), CHANGE, "Changed.")
+    record_thin_event("v1.billing.meter.error_report_triggered", related=(METER, prompt.pk), at=JAN)
     Group.objects.create(name="Billing")
 
 
@@ -110,6 +113,7 @@ def fill(count: int) -> None:
         make.clock()
         create_api_key(f"key {n}", clock.now())
         create_session(customer.pk, at=clock.now())
+        record_thin_event("a.b", at=JAN)
 
 
 LISTS = [model for model in OURS if model is not LogEntry]

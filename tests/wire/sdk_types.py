@@ -25,7 +25,8 @@ PLAIN = {str: str, int: int, bool: bool, float: (int, float)}
 
 def problems(answer: Any) -> list[str]:
     """What is wrong with an answer; its class is the SDK's for the value of `object`."""
-    return list(_object(answer, get_object_class("V1", answer["object"]), answer["object"]))
+    kind = answer["object"]
+    return list(_object(answer, get_object_class("V2" if kind.startswith("v2.") else "V1", kind), kind))
 
 
 def _object(value: Any, cls: type, path: str) -> Iterator[str]:

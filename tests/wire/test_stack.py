@@ -1,6 +1,7 @@
 """The whole product as processes, driven by the official client: web, worker, beat, broker and database."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -83,3 +84,19 @@ def test_the_same_event_fifty_times_from_eight_threads_counts_once(wire: Wire) -
     assert answers == {"taken": 1, "400 None false An event already exists with identifier fifty times.": 49}
     bounds = {"customer": customer.id, "start_time": JAN, "end_time": JAN + DAY}
     assert wire.v1.billing.meters.event_summaries.list(meter.id, bounds).data[0].aggregated_value == 3
+
+
+NODE = ROOT / "examples" / "node"
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.skipif(not (NODE / "node_modules" / "stripe").is_dir(), reason="run `npm install` in examples/node first")
+def test_the_example_for_node(wire: Wire, server: Server) -> None:
+    """The official package for another language, unchanged but for where it calls."""
+    environment = {**os.environ, "COUNTINGHOUSE_URL": server.url, "COUNTINGHOUSE_KEY": server.secret_key}
+    done = subprocess.run(["node", "send_usage.js"], cwd=NODE, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    counted, repeated, too_many = done.stdout.splitlines()
+    assert counted.startswith("Counted 103.5 of node_requests_")
+    assert repeated == "A repetition: StripeInvalidRequestError duplicate_meter_event"
+    assert too_many == "101 events: StripeInvalidRequestError 400"

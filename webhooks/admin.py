@@ -1,0 +1,56 @@
+"""Thin events in the admin, to be looked at."""
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from core.admin import ReadOnlyAdmin
+from core.admin_filters import DayRangeFilter
+from webhooks.models import ThinEvent
+
+
+class TypeFilter(admin.SimpleListFilter):
+    title = "type"
+    parameter_name = "type"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        types = ThinEvent.objects.order_by("type").values_list("type", flat=True).distinct()
+        return [(type, type) for type in types]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(type=self.value()) if self.value() else queryset
+
+
+@admin.register(ThinEvent)
+class ThinEventAdmin(ReadOnlyAdmin):
+    empty_list = "What happens by itself and concerns your systems is told here, e.g. that a meter refused usage."
+    search_fields = ("id", "related_id")
+    search_help_text = "Search by the event's id, or by the id of the object it is about"
+    list_display = ("created_at", "type", "about", "id")
+    list_filter = (TypeFilter, ("created_at", DayRangeFilter))
+    fields = ("id", "type", "created_at", "about", "shown_data", "shown_reason")
+    readonly_fields = fields
+
+    @display(description="About", ordering="related_id")
+    def about(self, row: ThinEvent) -> str | None:
+        return row.related_id or None
+
+    @display(description="Data")
+    def shown_data(self, row: ThinEvent) -> SafeString | None:
+        return _pretty(row.data)
+
+    @display(description="Caused by")
+    def shown_reason(self, row: ThinEvent) -> SafeString | str:
+        return _pretty(row.reason) or "No request: it happened by itself"
+
+
+def _pretty(value: object) -> SafeString | None:
+    if value is None:
+        return None
+    return format_html('<pre class="whitespace-pre-wrap">{}</pre>', json.dumps(value, indent=2, ensure_ascii=False))

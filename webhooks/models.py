@@ -1,0 +1,47 @@
+"""What has happened, told briefly: events that name an object instead of holding a copy of it."""
+
+from django.db import models
+from django.db.models import Q
+
+from core.ids import IdField
+
+
+class ThinEvent(models.Model):
+    """One thing that happened. Append-only and kept for good; the related object's columns are all filled, or none.
+
+    `created_at` is in whole milliseconds, as the wire shows it, so that a filter selects what the caller sees.
+    """
+
+    id = IdField(prefix="evt")
+    type = models.CharField(max_length=100, help_text="E.g. v1.billing.meter.error_report_triggered.")
+    created_at = models.DateTimeField(editable=False)
+    related_id = models.CharField(max_length=255, blank=True, editable=False)
+    related_type = models.CharField(max_length=100, blank=True, editable=False)
+    related_url = models.CharField(max_length=500, blank=True, editable=False)
+    data = models.JSONField(null=True, editable=False, help_text="What events of this type say beside the object.")
+    reason = models.JSONField(null=True, editable=False, help_text="The request that caused it; none: a process did.")
+
+    class Meta:
+        verbose_name = "thin event"
+        ordering = ("-created_at", "-id")
+        indexes = (
+            models.Index(fields=["-created_at", "-id"], name="thin_event_newest"),
+            models.Index(fields=["related_id", "-created_at"], name="thin_event_of_object"),
+        )
+        constraints = (
+            models.CheckConstraint(
+                condition=Q(related_id="", related_type="", related_url="")
+                | ~(Q(related_id="") | Q(related_type="") | Q(related_url="")),
+                name="thin_event_related_object_whole",
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.type} ({self.pk})"
+
+    @property
+    def related_object(self) -> dict[str, str] | None:
+        """Where to find the object this is about."""
+        if not self.related_id:
+            return None
+        return {"id": self.related_id, "type": self.related_type, "url": self.related_url}
