@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from django.http import StreamingHttpResponse
 
-from usage_imports.error_cells import ERROR_COLUMNS, harmless
+from usage_imports.error_cells import ERROR_COLUMNS, as_sent, harmless
 from usage_imports.models import UsageImport, UsageImportError
 
 AT_ONCE = 1000  # rows in memory
@@ -38,6 +38,8 @@ def _cells(error: UsageImportError, columns: list[str] | None) -> list[str]:
         return [error.record]  # it was refused for being no CSV
     if len(cells) != len(columns):
         return cells
+    if any(name in ERROR_COLUMNS for name in columns):  # it was made of another such file
+        cells = [as_sent(cell) for cell in cells]
     return [cell for name, cell in zip(columns, cells, strict=True) if name not in ERROR_COLUMNS]
 
 

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -171,7 +170,7 @@ def end(usage_import: UsageImport, status: str, *, at: datetime) -> None:
 
 def _complete(usage_import: UsageImport, at: datetime) -> None:
     usage_import.status, usage_import.received_at = Status.PENDING, at
-    transaction.on_commit(partial(doorbell.ring, usage_import.pk, usage_import.last_row), robust=True)
+    transaction.on_commit(lambda: doorbell.ring(usage_import.pk, usage_import.last_row), robust=True)
 
 
 def _is_last(usage_import: UsageImport, offset: int, data: bytes) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from meters.models import MeterEvent
 from tests.make import utc
+from tests.stack import wait_for
 from usage_imports import uploads
 from usage_imports.models import UsageImport
 from usage_imports.process import carry_on
@@ -49,10 +50,14 @@ def upload(data: bytes, *, name: str = "usage.csv", chunk: int = 1000, at: datet
 
 
 def finish(usage_import: UsageImport, *, seconds: float = 60) -> UsageImport:
-    """Go on until it has ended."""
-    while (done := carry_on(usage_import.pk, seconds=seconds)) is not None and done.is_open:
-        pass
-    usage_import.refresh_from_db()
+    """Go on until it has ended; PostgreSQL may need a moment to see that an owner before has died."""
+
+    def ended() -> bool:
+        carry_on(usage_import.pk, seconds=seconds)
+        usage_import.refresh_from_db()
+        return not usage_import.is_open
+
+    wait_for(ended, timeout=10)
     return usage_import
 
 

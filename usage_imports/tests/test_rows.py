@@ -123,7 +123,8 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_siz
 @given(rows=st.lists(st.tuples(text, cells, cells), max_size=6), size=st.integers(1, 40), end=st.sampled_from(["\n", "\r\n"]))
 def test_csv_is_what_the_csv_module_reads(rows: list, size: int, end: str) -> None:
     out = io.StringIO()
-    csv.writer(out, lineterminator=end).writerows([("2026-11-19", *row) for row in rows])
+    quoting = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else csv.QUOTE_MINIMAL
+    csv.writer(out, lineterminator=end, quoting=quoting).writerows([("2026-11-19", *row) for row in rows])
     data = ("timestamp,event_name,payload_a,payload_b" + end + out.getvalue()).encode()
     wanted = [
         (number, Record(name, {key: cell for key, cell in zip("ab", two, strict=True) if cell}, str(number), AT))
