@@ -62,7 +62,16 @@ class UsageImportAdmin(ReadOnlyAdmin):
     )
     search_fields = ("file_name", "id", "file_hash")
     search_help_text = "Search by file name, id or SHA-256"
-    list_display = ("file_name", "shown_status", "shown_progress", "stored", "shown_refused", "kind", "created_at", "by")
+    list_display = (
+        "file_name",
+        "shown_status",
+        "shown_progress",
+        "stored",
+        "shown_refused",
+        "kind",
+        "created_at",
+        "by",
+    )
     list_filter = ("status", "dry_run", ("created_at", DayRangeFilter))
     list_select_related = ("user", "api_key")
     panels_first = True

@@ -52,6 +52,7 @@ def open_rows(usage_import: UsageImport, pieces: Pieces) -> Rows:
         usage_import.processed_bytes, usage_import.last_row, identity=f"import-{usage_import.file_hash[:32]}-"
     )
     if usage_import.format == Format.CSV:
+        assert usage_import.columns is not None
         return CsvRows(pieces, start, usage_import.columns)
     if usage_import.format == Format.NDJSON:
         return LineRows(pieces, start, event_of)

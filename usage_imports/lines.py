@@ -1,6 +1,6 @@
 """A file's bytes as lines of text, of which none can grow beyond what a row may have."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from usage_imports.rows import MAX_ROW, MOST_TOLD, Pieces, Unreadable
 
@@ -24,7 +24,7 @@ class Lines:
         """Raises Unreadable where the file is not UTF-8."""
         return self._lines
 
-    def _decoded(self, pieces: "Iterator[bytes]") -> Iterator[str]:
+    def _decoded(self, pieces: Iterable[bytes]) -> Iterator[str]:
         starts = self.offset == 0
         for line, length in _split(pieces):
             self.offset += length
@@ -39,7 +39,7 @@ class Lines:
                 raise Unreadable("not_utf8", "The file is not UTF-8.") from None
 
 
-def _split(pieces: "Iterator[bytes]") -> Iterator[tuple[bytes, int]]:
+def _split(pieces: Iterable[bytes]) -> Iterator[tuple[bytes, int]]:
     """Each line and its length in the file; of a line that is too long only the beginning."""
     rest, dropped = b"", 0
     for piece in pieces:

@@ -61,7 +61,9 @@ class UsageImport(models.Model):
     rejected = models.BigIntegerField(default=0)
     columns = models.JSONField(null=True, help_text="The header of a CSV file.")
     file_hash = models.CharField(max_length=64, blank=True, default="", help_text="SHA-256, in hexadecimal.")
-    fingerprint = models.CharField(max_length=100, blank=True, default="", help_text="By which a browser knows it again.")
+    fingerprint = models.CharField(
+        max_length=100, blank=True, default="", help_text="By which a browser knows it again."
+    )
     failed_reason = models.CharField(max_length=40, blank=True, default="")
     failed_message = models.TextField(blank=True, default="")
     api_key = models.ForeignKey("api.ApiKey", null=True, on_delete=models.PROTECT, related_name="+")
@@ -104,9 +106,7 @@ class UsageImport(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(finished_at=None, status__in=["awaiting_upload", "pending", "processing"])
-                | Q(
-                    finished_at__isnull=False, status__in=["succeeded", "succeeded_with_errors", "failed", "canceled"]
-                ),
+                | Q(finished_at__isnull=False, status__in=["succeeded", "succeeded_with_errors", "failed", "canceled"]),
                 name="usage_import_ended_has_time",
             ),
             models.CheckConstraint(
@@ -129,6 +129,14 @@ class UsageImport(models.Model):
     @property
     def refused(self) -> int:
         return self.conflict + self.rejected
+
+    @property
+    def creator_type(self) -> str | None:
+        return "api_key" if self.api_key_id else "user" if self.user_id else None
+
+    @property
+    def creator(self) -> str | None:
+        return self.api_key_id or (self.user.username if self.user else None)
 
     @property
     def is_open(self) -> bool:

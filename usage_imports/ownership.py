@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError, connection
 
@@ -28,7 +29,7 @@ def sole_worker(import_id: str) -> Iterator[bool]:
             _ask("SELECT set_config('idle_session_timeout', '0', false), pg_advisory_unlock(%s)", number)
 
 
-def _ask(sql: str, parameter: object) -> object:
+def _ask(sql: str, parameter: int | str) -> Any:
     with connection.cursor() as cursor:
         cursor.execute(sql, [parameter])
         return cursor.fetchone()[0]

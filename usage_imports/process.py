@@ -7,7 +7,7 @@ crash anywhere changes nothing: who comes next begins exactly where the events e
 import csv
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -97,11 +97,11 @@ def _go_through(usage_import: UsageImport, deadline: float) -> UsageImport:
             return usage_import
 
 
-def _take(source: "Sequence[Row] | object") -> tuple[list[Row], Unreadable | None]:
+def _take(source: Iterator[Row]) -> tuple[list[Row], Unreadable | None]:
     """The next rows, fewer than a batch at the end; and why nothing after them can be read, if it cannot."""
     batch: list[Row] = []
     try:
-        batch.extend(islice(source, BATCH))  # type: ignore[call-overload]
+        batch.extend(islice(source, BATCH))
     except Unreadable as error:
         return batch, error
     return batch, None
@@ -122,7 +122,9 @@ def _do(
             message = f"{unreadable.message} This is after row {rows.number}; the rows before it are done."
             _fail(usage_import, unreadable.reason, message, at=at)
         elif usage_import.refused > settings.USAGE_IMPORT_MAX_ERRORS:
-            message = f"More than {settings.USAGE_IMPORT_MAX_ERRORS} rows were refused. Row {rows.number} is the last done."
+            message = (
+                f"More than {settings.USAGE_IMPORT_MAX_ERRORS} rows were refused. Row {rows.number} is the last done."
+            )
             _fail(usage_import, "too_many_errors", message, at=at)
         elif is_last:
             usage_import.processed_bytes = usage_import.uploaded_bytes
@@ -142,9 +144,7 @@ def _held(before: UsageImport, status: str) -> UsageImport:
 def _count(usage_import: UsageImport, batch: Sequence[Row]) -> list[_Refused]:
     """Take the records in, or only check them, and count what became of each; those that were refused."""
     readable = [row for row in batch if not isinstance(row.record, BadRow)]
-    refused = [
-        _Refused(row, row.record.reason, row.record.message) for row in batch if isinstance(row.record, BadRow)
-    ]
+    refused = [_Refused(row, row.record.reason, row.record.message) for row in batch if isinstance(row.record, BadRow)]
     usage_import.rejected += len(refused)
     for row, result in zip(readable, _results(usage_import, readable), strict=True):
         match result.outcome:

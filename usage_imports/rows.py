@@ -59,8 +59,10 @@ class Start:
 class Rows(Protocol):
     """The rows of a file. `offset` and `number` say where the row given last ends: reading can start again there."""
 
-    offset: int
     number: int
+
+    @property
+    def offset(self) -> int: ...
 
     def __iter__(self) -> Iterator[Row]:
         """Raises Unreadable."""

@@ -29,10 +29,10 @@ class CountsObject(objects.Object):
 
 
 class CreatedByObject(objects.Object):
-    """Whose key or login it was; both null: the command line of the server."""
+    """An API key by its id, or a user of the admin by name; null for the command line of the server."""
 
-    api_key = objects.Text(source="api_key_id")
-    user = objects.Text(source="user.username", default=None)
+    type = objects.Text(source="creator_type")
+    id = objects.Text(source="creator")
 
 
 class StatusTransitionsObject(objects.Object):

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import raw, resources
+from api.models import ApiKey
 from api.raw import RawBodyView
 from core import clock
 from usage_imports import uploads
@@ -32,7 +33,7 @@ class UsageImportView(RawBodyView):
         if self.is_raw:
             return self.answer(self._receive(request, given))
         spec = FileSpec(**{"file_name": ""} | given)
-        return self.answer(uploads.begin(spec, at=clock.now(), api_key=request.auth))
+        return self.answer(uploads.begin(spec, at=clock.now(), api_key=key_of(request)))
 
     def content(self, request: Request, id: str) -> Response:
         """Add the body to the file; `offset` is how much of it has been sent before."""
@@ -60,7 +61,7 @@ class UsageImportView(RawBodyView):
         given = {"file_name": "upload", "format": CONTENT_TYPES[raw.media_type(request)]} | dict(given)
         size = raw.announced_length(request._request)
         uploads.check_size(size)
-        begun = uploads.begin(FileSpec(**given | {"size": size}), at=clock.now(), api_key=request.auth)
+        begun = uploads.begin(FileSpec(**given | {"size": size}), at=clock.now(), api_key=key_of(request))
         try:
             offset = 0
             for chunk in raw.pieces(request._request, uploads.MAX_CHUNK):
@@ -70,6 +71,11 @@ class UsageImportView(RawBodyView):
             uploads.cancel(begun.pk, at=clock.now())
             raise
         return uploads.complete(begun.pk, at=clock.now())
+
+
+def key_of(request: Request) -> ApiKey:
+    assert isinstance(request.auth, ApiKey)
+    return request.auth
 
 
 def read_chunk(request: Any) -> bytes:

@@ -20,7 +20,9 @@ NOW = utc(2026, 11, 20)
 DAY = "2026-11-19"
 
 
-def csv_file(rows: Iterable[Sequence[Any]], header: str = "timestamp,event_name,payload_stripe_customer_id,payload_value") -> bytes:
+def csv_file(
+    rows: Iterable[Sequence[Any]], header: str = "timestamp,event_name,payload_stripe_customer_id,payload_value"
+) -> bytes:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     return f"{header}\n{out.getvalue()}".encode()

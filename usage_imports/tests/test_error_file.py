@@ -44,7 +44,12 @@ def test_rows_of_a_csv_file_keep_their_cells(ada: Customer, monkeypatch: pytest.
 def test_other_rows_are_one_cell(ada: Customer) -> None:
     done = finish(upload(json_file([{"event_name": "tokens"}]), name="usage.json"))
 
-    assert rows_of(done)[1] == ["1", "invalid_payload", "Invalid event: payload is missing.", '{"event_name": "tokens"}']
+    assert rows_of(done)[1] == [
+        "1",
+        "invalid_payload",
+        "Invalid event: payload is missing.",
+        '{"event_name": "tokens"}',
+    ]
 
 
 def test_the_file_of_errors_set_right_is_taken_in(ada: Customer) -> None:

@@ -113,7 +113,8 @@ def test_an_identifier_with_another_content_is_a_conflict_and_an_error(ada: Cust
 @pytest.mark.parametrize("name", ["usage.json", "usage.ndjson", "usage.jsonl"])
 def test_json_numbers_are_exact(ada: Customer, name: str) -> None:
     value = "0.123456789012"
-    line = f'{{"timestamp": 1795046400, "event_name": "tokens", "payload": {{"stripe_customer_id": "{ada.pk}", "value": {value}}}}}'
+    payload = f'{{"stripe_customer_id": "{ada.pk}", "value": {value}}}'
+    line = f'{{"timestamp": 1795046400, "event_name": "tokens", "payload": {payload}}}'
     data = f"[{line}]" if name == "usage.json" else f"{line}\n"
 
     done = finish(upload(data.encode(), name=name))
@@ -187,9 +188,7 @@ def test_a_file_that_breaks_off_keeps_what_came_before_and_says_where(ada: Custo
         (b"\xff\xfet\x00", "not_utf8", "UTF-8"),
     ],
 )
-def test_a_file_with_a_wrong_header_fails_before_its_first_row(
-    db: None, data: bytes, reason: str, word: str
-) -> None:
+def test_a_file_with_a_wrong_header_fails_before_its_first_row(db: None, data: bytes, reason: str, word: str) -> None:
     done = finish(upload(data))
 
     assert (done.status, done.failed_reason, done.rows) == (Status.FAILED, reason, 0)

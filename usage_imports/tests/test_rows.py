@@ -38,11 +38,11 @@ def shown(row: Row) -> tuple[int, Any]:
     return row.number, row.record.reason if isinstance(row.record, BadRow) else row.record
 
 
-def read(open_: Open, data: bytes, *, size: int = 1 << 20, start: Start = Start()) -> list[tuple[int, Any]]:
+def read(open_: Open, data: bytes, *, size: int = 1 << 20, start: Start | None = None) -> list[tuple[int, Any]]:
     """The rows, and at the end the reason why nothing more can be read."""
     found: list[tuple[int, Any]] = []
     try:
-        found.extend(shown(row) for row in open_(in_pieces(data, size), start))
+        found.extend(shown(row) for row in open_(in_pieces(data, size), start or Start()))
     except Unreadable as error:
         found.append((-1, error.reason))
     return found
@@ -88,7 +88,11 @@ ARRAY_ROWS = [
     (3, "invalid_row"),
     (4, Record("tokens", {"a": "]}"}, "ü", AT)),
 ]
-FILES = {"csv": (csv_rows, CSV, CSV_ROWS), "lines": (line_rows, LINES, LINE_ROWS), "array": (array_rows, ARRAY, ARRAY_ROWS)}
+FILES = {
+    "csv": (csv_rows, CSV, CSV_ROWS),
+    "lines": (line_rows, LINES, LINE_ROWS),
+    "array": (array_rows, ARRAY, ARRAY_ROWS),
+}
 each_file = pytest.mark.parametrize(("open_", "data", "rows"), FILES.values(), ids=FILES)
 
 
@@ -120,7 +124,11 @@ cells = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_siz
 
 
 @settings(max_examples=80, deadline=None)
-@given(rows=st.lists(st.tuples(text, cells, cells), max_size=6), size=st.integers(1, 40), end=st.sampled_from(["\n", "\r\n"]))
+@given(
+    rows=st.lists(st.tuples(text, cells, cells), max_size=6),
+    size=st.integers(1, 40),
+    end=st.sampled_from(["\n", "\r\n"]),
+)
 def test_csv_is_what_the_csv_module_reads(rows: list, size: int, end: str) -> None:
     out = io.StringIO()
     quoting = csv.QUOTE_ALL if any("\r" in cell for row in rows for cell in row) else csv.QUOTE_MINIMAL
@@ -187,10 +195,26 @@ def test_a_row_that_is_too_long_is_refused_alone() -> None:
         (csv_rows, HEADER + '2026-11-19,a,i,,\nx,"open\n' + "row\n" * 3, "unclosed_quote"),
         (csv_rows, HEADER + '2026-11-19,a,i,,\nx,"open\n' + "row\n" * MAX_ROW, "unclosed_quote"),
         (array_rows, '[{"timestamp": 1795046400, "event_name": "a", "payload": {}, "identifier": "i"}', "invalid_json"),
-        (array_rows, '[{"timestamp": 1795046400, "event_name": "a", "payload": {}, "identifier": "i"},]', "invalid_json"),
-        (array_rows, '[{"timestamp": 1795046400, "event_name": "a", "payload": {}, "identifier": "i"} 1', "invalid_json"),
-        (array_rows, '[{"timestamp": 1795046400, "event_name": "a", "payload": {}, "identifier": "i"}]]', "invalid_json"),
-        (array_rows, '[{"timestamp": 1795046400, "event_name": "a", "payload": {}, "identifier": "i"}, NaN]', "invalid_json"),
+        (
+            array_rows,
+            '[{"timestamp": 1795046400, "event_name": "a", "payload": {}, "identifier": "i"},]',
+            "invalid_json",
+        ),
+        (
+            array_rows,
+            '[{"timestamp": 1795046400, "event_name": "a", "payload": {}, "identifier": "i"} 1',
+            "invalid_json",
+        ),
+        (
+            array_rows,
+            '[{"timestamp": 1795046400, "event_name": "a", "payload": {}, "identifier": "i"}]]',
+            "invalid_json",
+        ),
+        (
+            array_rows,
+            '[{"timestamp": 1795046400, "event_name": "a", "payload": {}, "identifier": "i"}, NaN]',
+            "invalid_json",
+        ),
         (
             array_rows,
             '[{"timestamp": 1795046400, "event_name": "a", "payload": {}, "identifier": "i"}, ' + "[" * 100_000,
@@ -231,8 +255,10 @@ def test_times(text: str, wanted: datetime) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", None, "x", "2026-13-01", "2026-02-30", "2026-11-19T00:00:00", "2026-11-19 00:00:00Z", "1795046400000", "-5"]
-    + ["1.5", "0001-01-01T00:00:00+2300", "٢٠٢٦-11-19", True, {}],
+    [
+        *("", None, "x", "2026-13-01", "2026-02-30", "2026-11-19T00:00:00", "2026-11-19 00:00:00Z", "1795046400000"),
+        *("-5", "1.5", "0001-01-01T00:00:00+2300", "٢٠٢٦-11-19", True, {}),
+    ],
 )
 def test_what_is_no_time(text: Any) -> None:
     with pytest.raises(BadRow):

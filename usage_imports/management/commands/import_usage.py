@@ -69,7 +69,9 @@ class Command(BaseCommand):
         for error in usage_import.errors.order_by("row")[:10]:
             self.stderr.write(f"Row {error.row}: {error.message}")
         if usage_import.refused > 10:
-            self.stderr.write(f"… {usage_import.refused:,} rows in all: GET /v1/billing/usage_imports/{usage_import.pk}/errors")
+            self.stderr.write(
+                f"… {usage_import.refused:,} rows in all: GET /v1/billing/usage_imports/{usage_import.pk}/errors"
+            )
 
 
 def _line(usage_import: UsageImport) -> str:
