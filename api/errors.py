@@ -86,7 +86,7 @@ TYPES: Mapping[type[BillingError], str] = {
     IdempotencyMismatch: "idempotency_error",
     TemporarySessionExpired: "temporary_session_expired",
 }
-STATUSES_BY_CODE: Mapping[str, int] = {"lock_timeout": 429, "rate_limit": 429}
+STATUSES_BY_CODE: Mapping[str, int] = {"lock_timeout": 429, "rate_limit": 429, "upload_offset_mismatch": 409}
 
 
 def status_of(error: BillingError) -> int:

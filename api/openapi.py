@@ -14,6 +14,7 @@ from api import resources
 from api.bodies import RawBodyView
 from api.objects import InlineList
 from api.params import Array, Hash, ListParams, ParamField, Params
+from api.raw import ANY, RawBodyView
 from api.resources import Resource
 from api.views import ApiView, V2View
 
@@ -98,6 +99,8 @@ class ResourceSchema(AutoSchema):
             {"in": "path", "name": name, "required": True, "schema": {"type": "string"}}
             for name in uritemplate.variables(self.path)
         ]
+        if self.method == "POST" and ANY in self._raw_media():
+            return path + [_in_query(name, schema) for name, schema in self._properties().items()]
         if self.method == "POST":
             takes_key = self.view.idempotent or isinstance(self.view, RawBodyView)
             return [*path, IDEMPOTENCY_KEY] if takes_key else path
@@ -110,6 +113,9 @@ class ResourceSchema(AutoSchema):
         if self.method != "POST":
             return None
         params = self._params()
+        raw = {media: {"schema": {"type": "string", "format": "binary"}} for media in self._raw_media()}
+        if ANY in raw:
+            return {"content": raw, "required": True}
         schema = {**params_schema(params), "properties": self._properties()}
         if isinstance(self.view, V2View):
             return {"content": {JSON: {"schema": schema}}, "required": True}
@@ -119,15 +125,22 @@ class ResourceSchema(AutoSchema):
             if _is_deep(described)
         }
         media = {"schema": schema, **({"encoding": deep} if deep else {})}
-        return {"content": {FORM: media}, "required": bool(schema.get("required"))}
+        return {"content": {FORM: media, **raw}, "required": bool(schema.get("required"))}
+
+    def _raw_media(self) -> tuple[str, ...]:
+        """The types of content that an action reads itself, with its parameters in the query."""
+        return self.view.raw_media.get(self.view.action, ()) if isinstance(self.view, RawBodyView) else ()
 
     def _get_response_bodies(self, direction: Any = "response") -> Schema:
         if not isinstance(self.view, ApiView):
             bodies: Schema = super()._get_response_bodies(direction)
             return bodies
         error = self._component("error", ERROR)
+        answer = {JSON: {"schema": self._answer()}}
+        if file := self.view.files.get(self.view.action):
+            answer = {file: {"schema": {"type": "string"}}}
         return {
-            "200": {"description": "", "content": {JSON: {"schema": self._answer()}}},
+            "200": {"description": "", "content": answer},
             "default": {"description": "What went wrong.", "content": {JSON: {"schema": error}}},
         }
 

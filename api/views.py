@@ -40,7 +40,9 @@ class ApiView(ViewSetMixin, APIView):
     list_actions: ClassVar[frozenset[str]] = frozenset({"list"})  # those that answer with a list
     answers: ClassVar[Mapping[str, Resource]] = {}  # by action, where it is not the view's own resource
     resource: ClassVar[Resource | None] = None
-    # For the OpenAPI document only: answers that are no registered resource, and those of a deletion.
+    # For the OpenAPI document only: answers that are no registered resource, that are files (their type of content),
+    # and those of a deletion.
+    files: ClassVar[Mapping[str, str]] = {}
     shapes: ClassVar[Mapping[str, type[Object]]] = {}
     deleting_actions: ClassVar[frozenset[str]] = frozenset({"destroy"})
     idempotent: ClassVar[bool] = True

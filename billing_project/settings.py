@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "webhooks",
     "customers",
     "meters",
+    "usage_imports",
     "pricing",
     "subscriptions",
     "invoices",
@@ -203,6 +204,9 @@ MAX_DIMENSION_COMBINATIONS = env.int("MAX_DIMENSION_COMBINATIONS", default=100_0
 INVOICE_GRACE_SECONDS = env.int("INVOICE_GRACE_SECONDS", default=3600)
 # How long the link of a portal session opens the portal. A browser that it has let in stays for an hour.
 PORTAL_LINK_SECONDS = env.int("PORTAL_LINK_SECONDS", default=1800)
+
+# A file of events with more refused rows than this is not gone through to its end.
+USAGE_IMPORT_MAX_ERRORS = env.int("USAGE_IMPORT_MAX_ERRORS", default=100_000)
 
 LOGGING = {
     "version": 1,

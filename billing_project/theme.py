@@ -82,6 +82,7 @@ UNFOLD: dict[str, Any] = {
                 "Metering",
                 _item("Meters", "speed", "meters_meter"),
                 _item("Events", "list_alt", "meters_meterevent"),
+                _item("Imports", "upload_file", "usage_imports_usageimport"),
                 _item("Quarantine", "front_hand", "meters_quarantinedevent"),
             ),
             _group(

@@ -38,6 +38,12 @@ TIMETABLE: dict[str, Entry] = {
     "begin a new month of events": Entry(
         "meters.tasks.rotate_epoch", 600, "Makes the next partition of events ahead of time, and turns to it."
     ),
+    "carry on usage imports": Entry(
+        "usage_imports.tasks.carry_on_imports", 10, "Wakes a worker for each file of events that is not done."
+    ),
+    "give up abandoned uploads": Entry(
+        "usage_imports.tasks.give_up_abandoned_uploads", 3600, "Ends uploads that nobody went on with for a week."
+    ),
     "replay quarantined events": Entry(
         "meters.tasks.replay_quarantined",
         30,

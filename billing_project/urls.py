@@ -11,7 +11,16 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *search_urls,
     *(
         path("", include(f"{app}.urls"))
-        for app in ("webhooks", "customers", "meters", "pricing", "subscriptions", "invoices", "portal")
+        for app in (
+            "webhooks",
+            "customers",
+            "meters",
+            "usage_imports",
+            "pricing",
+            "subscriptions",
+            "invoices",
+            "portal",
+        )
     ),
     *documentation_urls,
     *catch_all_urls,

@@ -23,6 +23,7 @@ from portal.sessions import create_session
 from subscriptions.models import Subscription
 from tests import make
 from tests.make import JAN, utc
+from usage_imports.uploads import FileSpec, begin
 from webhooks.events import record_thin_event
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +59,7 @@ def business(admin_user: User) -> None:
     make.event(customer, "prompt", "12.5", at=utc(2026, 2, 1))
     LogEntry.objects.log_actions(admin_user.pk, Customer.objects.all(), CHANGE, "Changed.")
     record_thin_event("v1.billing.meter.error_report_triggered", related=(METER, prompt.pk), at=JAN)
+    begin(FileSpec("usage.csv"), at=JAN)
     Group.objects.create(name="Billing")
 
 
@@ -108,6 +110,7 @@ def fill(count: int) -> None:
         meter = make.meter(f"m{Customer.objects.count()}_{n}")
         customer = make.customer(email=f"{n}@example.com")
         make.subscribe(customer, make.price(meter=meter, tiers=[("5", "1", None), (None, "2", None)]))
+        begin(FileSpec("usage.csv"), at=JAN)
         make.subscribe(customer, make.price(unit="5", product="Seat"))
         make.event(customer, meter.event_name, at=JAN)
         make.clock()
