@@ -34,7 +34,7 @@ class RawBodyView(V2View):
     ) -> HttpResponseBase:
         plain = request._request
         Params(data=parse_form(plain.META.get("QUERY_STRING", ""))).is_valid(raise_exception=True)
-        self.content_type = (plain.META.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
+        self.content_type = media_type(plain)
         if self.content_type not in self.content_types:
             raise WrongContentType(
                 f"Invalid request: the content type has to be {' or '.join(self.content_types)}; "
@@ -49,12 +49,22 @@ def read_bytes(request: HttpRequest, *, most: int) -> bytes:
 
     Raises: RequestTooLarge, IncompleteBody.
     """
+    announced = announced_length(request)
+    if announced > most:
+        raise RequestTooLarge(f"The request is too large: its body may take at most {most} bytes.")
+    raw = request.read(announced)
+    if len(raw) != announced:
+        raise IncompleteBody("The request body ended before it was complete.")
+    return raw
+
+
+def media_type(request: Request | HttpRequest) -> str:
+    return (request.META.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
+
+
+def announced_length(request: HttpRequest) -> int:
+    """Bytes of the body. Raises IncompleteBody where there is no such header."""
     announced = request.META.get("CONTENT_LENGTH") or ""
     if not announced.isdecimal():
         raise IncompleteBody("Invalid request: a body needs a Content-Length header.")
-    if int(announced) > most:
-        raise RequestTooLarge(f"The request is too large: its body may take at most {most} bytes.")
-    raw = request.read(int(announced))
-    if len(raw) != int(announced):
-        raise IncompleteBody("The request body ended before it was complete.")
-    return raw
+    return int(announced)

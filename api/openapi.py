@@ -12,9 +12,9 @@ from rest_framework.fields import empty
 
 from api import resources
 from api.bodies import RawBodyView
+from api.files import ANY, FileView
 from api.objects import InlineList
 from api.params import Array, Hash, ListParams, ParamField, Params
-from api.raw import ANY, RawBodyView
 from api.resources import Resource
 from api.views import ApiView, V2View
 
@@ -129,7 +129,7 @@ class ResourceSchema(AutoSchema):
 
     def _raw_media(self) -> tuple[str, ...]:
         """The types of content that an action reads itself, with its parameters in the query."""
-        return self.view.raw_media.get(self.view.action, ()) if isinstance(self.view, RawBodyView) else ()
+        return self.view.raw_media.get(self.view.action, ()) if isinstance(self.view, FileView) else ()
 
     def _get_response_bodies(self, direction: Any = "response") -> Schema:
         if not isinstance(self.view, ApiView):

@@ -16,9 +16,9 @@ from django.conf import settings
 from django.db import transaction
 
 from core import clock
-from meters.ingest import Outcome, Record, Result, ingest
+from meters.ingest import Outcome, Record, Result, check, ingest
 from meters.quarantine import hold
-from usage_imports import content, dry_run
+from usage_imports import content
 from usage_imports.formats import columns_of, open_rows
 from usage_imports.models import UsageImport, UsageImportError
 from usage_imports.ownership import sole_worker
@@ -164,7 +164,7 @@ def _count(usage_import: UsageImport, batch: Sequence[Row]) -> list[_Refused]:
 def _results(usage_import: UsageImport, readable: Sequence[Row]) -> list[Result]:
     assert usage_import.received_at is not None
     records: list[Record] = [row.record for row in readable]  # type: ignore[misc]
-    do = dry_run.check if usage_import.dry_run else ingest
+    do = check if usage_import.dry_run else ingest
     return do(records, at=usage_import.received_at)
 
 

@@ -8,9 +8,10 @@ from django.http import StreamingHttpResponse
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api import raw, resources
+from api import files, resources
+from api.bodies import announced_length, media_type
+from api.files import FileView
 from api.models import ApiKey
-from api.raw import RawBodyView
 from core import clock
 from usage_imports import uploads
 from usage_imports.error_file import download
@@ -21,10 +22,10 @@ from usage_imports.serializers import AppendContent, CreateImport, ListImports
 from usage_imports.uploads import FileSpec
 
 
-class UsageImportView(RawBodyView):
+class UsageImportView(FileView):
     resource = USAGE_IMPORT
     params = {"create": CreateImport, "content": AppendContent, "list": ListImports}
-    raw_media = {"create": tuple(CONTENT_TYPES), "content": (raw.ANY,)}
+    raw_media = {"create": tuple(CONTENT_TYPES), "content": (files.ANY,)}
     files = {"errors": "text/csv"}
 
     def create(self, request: Request) -> Response:
@@ -58,13 +59,13 @@ class UsageImportView(RawBodyView):
 
     def _receive(self, request: Request, given: Mapping[str, Any]) -> UsageImport:
         """The body, each chunk acknowledged by itself; called off where it ends early, as nobody knows its id."""
-        given = {"file_name": "upload", "format": CONTENT_TYPES[raw.media_type(request)]} | dict(given)
-        size = raw.announced_length(request._request)
+        given = {"file_name": "upload", "format": CONTENT_TYPES[media_type(request)]} | dict(given)
+        size = announced_length(request._request)
         uploads.check_size(size)
         begun = uploads.begin(FileSpec(**given | {"size": size}), at=clock.now(), api_key=key_of(request))
         try:
             offset = 0
-            for chunk in raw.pieces(request._request, uploads.MAX_CHUNK):
+            for chunk in files.pieces(request._request, uploads.MAX_CHUNK):
                 uploads.append(begun.pk, offset=offset, data=chunk, at=clock.now())
                 offset += len(chunk)
         except Exception:
@@ -80,5 +81,5 @@ def key_of(request: Request) -> ApiKey:
 
 def read_chunk(request: Any) -> bytes:
     """The body of a request, which is one chunk. Raises ChunkRefused before it reads what is too large."""
-    uploads.check_chunk(raw.announced_length(request))
-    return b"".join(raw.pieces(request, uploads.MAX_CHUNK))
+    uploads.check_chunk(announced_length(request))
+    return b"".join(files.pieces(request, uploads.MAX_CHUNK))

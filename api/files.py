@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
+from api.bodies import announced_length, media_type
 from api.forms import parse_form
 from api.parsers import IncompleteBody
 from api.views import Handler, ResourceView
@@ -17,7 +18,7 @@ from api.views import Handler, ResourceView
 ANY = "application/octet-stream"  # the action takes whatever type is announced, or none
 
 
-class RawBodyView(ResourceView):
+class FileView(ResourceView):
     """`raw_media`: by action the types of content that it reads itself; its parameters are in the query then."""
 
     raw_media: ClassVar[Mapping[str, tuple[str, ...]]] = {}
@@ -35,18 +36,6 @@ class RawBodyView(ResourceView):
 
     def _sent(self) -> dict[str, Any]:
         return parse_form(self.request.META.get("QUERY_STRING", "")) if self.is_raw else super()._sent()
-
-
-def media_type(request: Request | HttpRequest) -> str:
-    return (request.META.get("CONTENT_TYPE") or "").partition(";")[0].strip().lower()
-
-
-def announced_length(request: HttpRequest) -> int:
-    """Bytes of the body. Raises IncompleteBody where there is no such header."""
-    announced = request.META.get("CONTENT_LENGTH") or ""
-    if not announced.isdecimal():
-        raise IncompleteBody("Invalid request: a body needs a Content-Length header.")
-    return int(announced)
 
 
 def pieces(request: HttpRequest, size: int) -> Iterator[bytes]:
