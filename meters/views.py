@@ -36,6 +36,7 @@ class MeterView(ResourceView):
 
     list_actions = frozenset({"list", "event_summaries"})
     answers = {"event_summaries": SUMMARY}
+    permissions = {"event_summaries": "usage:read"}
 
     def create(self, request: Request) -> Response:
         given = self.read()
