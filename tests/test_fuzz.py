@@ -101,3 +101,14 @@ def test_the_whole_way_into_a_view() -> None:
         assert b"Traceback" not in answer.content
     print(f"views: {dict(statuses)}, the slowest {slowest / 1e6:.1f} ms")
     assert slowest < SLOWEST * 1e9
+
+
+def test_the_largest_good_bodies_are_read_as_quickly() -> None:
+    event = b'{"event_name": "calls", "payload": {"stripe_customer_id": "cus_1", "value": "25"}, "identifier": "%d"},'
+    events = b"".join(event % n for n in range(2500))[:-1]
+    largest = b"&".join(b"metadata[key_%d]=" % n + b"x" * 240 for n in range(1000))
+    for parse, body in ((parse_json, b'{"events": [' + events + b"]}"), (parse_form, largest)):
+        assert len(body) > 250_000
+        began = time.thread_time_ns()
+        assert outcome(parse, body) == "read"
+        assert time.thread_time_ns() - began < SLOWEST * 1e9
