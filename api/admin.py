@@ -172,7 +172,7 @@ class ApiKeyAdmin(VerbAdmin):
     def rate_in_words(self, row: ApiKey) -> str:
         return f"{row.rate_limit:,} calls a second" if row.rate_limit else "As the settings say"
 
-    @display(description="Replaced by")
+    @display(description="Replaced by", empty_value="–")
     def successor(self, row: ApiKey) -> str | None:
         return str(row.replaced_by) if hasattr(row, "replaced_by") else None
 
