@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from django.conf import settings
 from django.db import transaction
@@ -168,9 +169,14 @@ def checksum(body: str) -> str:
 def secret_hashes(secret: str) -> list[str]:
     """The hash of `secret` under the current `SECRET_KEY`, then under each fallback."""
     return [
-        hmac.new(hashlib.sha256(_SALT + force_bytes(key)).digest(), secret.encode(), hashlib.sha256).hexdigest()
+        hmac.digest(_pepper(key), secret.encode(), "sha256").hex()
         for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
     ]
+
+
+@cache
+def _pepper(secret_key: str | bytes) -> bytes:
+    return hashlib.sha256(_SALT + force_bytes(secret_key)).digest()
 
 
 def _save(row: ApiKey, kind: str) -> tuple[ApiKey, str]:

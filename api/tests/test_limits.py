@@ -5,7 +5,7 @@ import threading
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api import limits
@@ -34,6 +34,7 @@ def test_processes_share_a_rate() -> None:
     assert Rate("own", 1, processes=64).burst == 1
 
 
+@settings(deadline=None)
 @given(
     st.integers(1, 7),
     st.integers(1, 3),
