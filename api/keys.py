@@ -109,10 +109,9 @@ def roll_api_key(key: ApiKey, at: datetime, overlap: timedelta, *, created_by: s
             raise KeyNotUsable("This key has ended. Create a new one.")
         if hasattr(old, "replaced_by"):
             raise KeyNotUsable(f"This key has been rolled already; its successor is {old.replaced_by}.")
-        lasts = None if old.expires_at is None else old.expires_at - old.created_at
         row = ApiKey(name=old.name, note=old.note, created_by=created_by, created_at=at, replaces=old)
         row.permissions, row.networks, row.rate_limit = old.permissions, old.networks, old.rate_limit
-        row.expires_at = lasts and at + lasts
+        row.expires_at = None if old.expires_at is None else at + (old.expires_at - old.created_at)
         made = _save(row, old.kind)
         old.expires_at = min(old.expires_at or at + overlap, at + overlap)
         old.save(update_fields=["expires_at"])

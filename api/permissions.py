@@ -31,7 +31,9 @@ def served(patterns: Sequence[Any]) -> Iterator[tuple[str, str, str | None]]:
     for entry in patterns:
         if hasattr(entry, "url_patterns"):
             yield from served(entry.url_patterns)
-        elif hasattr(view := getattr(entry.callback, "cls", None), "permission_of"):
+            continue
+        view: Any = getattr(entry.callback, "cls", None)
+        if hasattr(view, "permission_of"):
             for method, action in entry.callback.actions.items():
                 if method != "head":
                     yield method, f"/{entry.pattern}", view.permission_of(action, method)

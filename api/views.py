@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from api import idempotency, resources
-from api.callers import require
+from api.callers import Caller, require
 from api.errors import UnknownURL, plain_answer
 from api.expand import Expansion
 from api.forms import MAX_BYTES, MalformedForm, parse_form
@@ -61,6 +61,7 @@ class ApiView(ViewSetMixin, APIView):
 
     action: str
     given: dict[str, Any]
+    caller: Caller
     expansion: Expansion
 
     def read(self) -> dict[str, Any]:
@@ -85,6 +86,7 @@ class ApiView(ViewSetMixin, APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        self.caller = cast(Caller, request.auth)
         method = (request.method or "").lower()
         if method in self.action_map:
             setattr(self, method, partial(self._carry_out, getattr(self, method)))
@@ -125,7 +127,7 @@ class ApiView(ViewSetMixin, APIView):
             self.answer_resource(), serializer.expand_paths, is_list=self.action in self.list_actions
         )
         for family in sorted(self.expansion.families):
-            require(self.request.user, permission_for(family, "get"))
+            require(self.caller, permission_for(family, "get"))
         self.given = dict(serializer.validated_data)
 
     def _no_parameters(self) -> type[Params]:
