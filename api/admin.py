@@ -213,7 +213,7 @@ add_button(
         name="revoke",
         label="Revoke",
         icon="block",
-        question="The key stops working at once, for good. Programs that use it are refused from now on.",
+        question="The key stops working within 5 seconds, for good. Programs that use it are refused from now on.",
         done="The key is revoked.",
         run=lambda row, at, answers: revoke_api_key(row, at),
         when=lambda row: row.revoked_at is None,
