@@ -1,7 +1,12 @@
-"""Metadata on the forms of the admin, by the same rules as on the wire."""
+"""Fields of the admin's forms with rules of the API's: metadata, and networks of IP addresses."""
+
+from ipaddress import ip_network
+from typing import Any
 
 from django import forms
+from unfold.widgets import UnfoldAdminTextareaWidget
 
+from api.callers import Network
 from api.metadata import MAX_KEYS, check_entry
 from core.admin_forms import PairsField, VerbForm, pairs_to_merge
 
@@ -17,6 +22,19 @@ class MetadataField(PairsField):
         if problems:
             raise forms.ValidationError(problems)
         return pairs
+
+
+class NetworksField(forms.CharField):
+    """Networks of IP addresses, one a line."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(required=False, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}), **kwargs)
+
+    def to_python(self, value: object) -> list[Network]:  # type: ignore[override]
+        try:
+            return [ip_network(word) for word in str(value or "").replace(",", " ").split()]
+        except ValueError as error:
+            raise forms.ValidationError(f"{error}.") from error
 
 
 class MetadataForm(VerbForm):

@@ -14,14 +14,14 @@ from rest_framework.settings import api_settings
 from api.echo import echo
 from api.renderers import to_json
 from core.errors import BillingError, InvalidRequest, NotFound, NotSupported, ParameterMissing
+from core.sql import QUERY_CANCELED
 
 logger = logging.getLogger(__name__)
 
 API_PREFIXES = ("/v1/", "/v2/")
 MAX_MESSAGE = 1000
-# PostgreSQL's words for "somebody else was faster": deadlock, serialization, lock not available, query
-# cancelled.
-CONTENTION = frozenset({"40P01", "40001", "55P03", "57014"})
+# PostgreSQL's words for "somebody else was faster": deadlock, serialization, lock not available.
+CONTENTION = frozenset({"40P01", "40001", "55P03"})
 
 
 class Unauthenticated(BillingError):
@@ -36,6 +36,24 @@ class TemporarySessionExpired(Unauthenticated):
 
 class Forbidden(BillingError):
     """The key is valid and may not do this."""
+
+
+class RateLimited(BillingError):
+    """The key has made as many calls as it may for now; nothing has been done."""
+
+    code = "rate_limit"
+    should_retry = True
+
+    def __init__(self, per_second: int, *, retry_after: int) -> None:
+        """retry_after: whole seconds until a call can succeed."""
+        super().__init__(f"Request rate limit exceeded: this API key may make {per_second} calls a second.")
+        self.retry_after = retry_after
+
+
+class DatabaseTimeout(BillingError):
+    """The database was not done in the time that an answer may take; nothing has changed."""
+
+    should_retry = False
 
 
 class UnknownURL(InvalidRequest):
@@ -80,9 +98,10 @@ STATUSES: Mapping[type[BillingError], int] = {
     NotFound: 404,
     UnknownURL: 404,
     IdempotencyKeyInUse: 409,
+    DatabaseTimeout: 503,
 }
-# What is no `invalid_request_error`.
-TYPES: Mapping[type[BillingError], str] = {
+# What has a `type` of its own.
+KINDS: Mapping[type[BillingError], str] = {
     IdempotencyMismatch: "idempotency_error",
     TemporarySessionExpired: "temporary_session_expired",
 }
@@ -99,12 +118,18 @@ def status_of(error: BillingError) -> int:
 def envelope(error: BillingError) -> dict[str, Any]:
     """The body that tells the caller of `error`."""
     shown = {
-        "type": TYPES.get(type(error), "invalid_request_error"),
+        "type": kind_of(error),
         "code": error.code,
         "message": echo(error.message, longest=MAX_MESSAGE),
         "param": echo(error.param, longest=MAX_MESSAGE) if error.param else None,
     }
     return {"error": {name: value for name, value in shown.items() if value is not None}}
+
+
+def kind_of(error: BillingError) -> str:
+    if kind := KINDS.get(type(error)):
+        return kind
+    return "invalid_request_error" if status_of(error) < 500 else "api_error"
 
 
 def server_error() -> dict[str, Any]:
@@ -121,6 +146,8 @@ def headers_of(error: BillingError) -> dict[str, str]:
     headers = {}
     if error.should_retry is not None:
         headers["Stripe-Should-Retry"] = "true" if error.should_retry else "false"
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="Countinghouse"'
     return headers
@@ -177,10 +204,18 @@ def as_billing_error(exc: Exception, request: Any = None) -> BillingError | None
         return RequestTooLarge("The request is too large.")
     if isinstance(exc, UnreadablePostError):
         return InvalidRequest("The request body ended before it was complete.")
-    if isinstance(exc, OperationalError) and getattr(exc.__cause__, "sqlstate", None) in CONTENTION:
+    return _of_database(exc) if isinstance(exc, OperationalError) else None
+
+
+def _of_database(exc: OperationalError) -> BillingError | None:
+    """What the database gave up, rather than got wrong."""
+    state = getattr(exc.__cause__, "sqlstate", None)
+    if state in CONTENTION:
         return LockTimeout(
             "This object cannot be accessed right now because another request is using it. Please try again."
         )
+    if state == QUERY_CANCELED:
+        return DatabaseTimeout("This took too long and was given up; nothing has changed. Ask for less at once.")
     return None
 
 

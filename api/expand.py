@@ -30,6 +30,7 @@ class Expansion:
         self.resource = resource
         self.tree: Tree = {}
         self.total_count = False
+        self.families: set[str] = set()  # of what ids become: the caller has to be allowed to read them
         for path in paths:
             if is_list and path == TOTAL_COUNT:
                 self.total_count = True
@@ -54,6 +55,8 @@ class Expansion:
         tree, resource = self.tree, self.resource
         while parts:
             name, target, parts = _step(resource, parts, path)
+            if name in resource.expandable:
+                self.families.add(target.family)
             tree = tree.setdefault(name, {})
             resource = target
 

@@ -23,7 +23,7 @@ class RequestIdMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.request_id = new_id("req")  # type: ignore[attr-defined]
         response = self.get_response(request)
-        if not request.path.startswith(API_PREFIXES):
+        if not f"{request.path}/".startswith(API_PREFIXES):
             return response
         if response.status_code >= 400 and not _is_json(response):
             response = plain_answer(_refusal(request, response.status_code))

@@ -218,7 +218,7 @@ class ApiKeyExtension(OpenApiAuthenticationExtension):
 
     def get_security_definition(self, auto_schema: AutoSchema) -> list[Schema]:
         return [
-            {"type": "http", "scheme": "bearer", "description": "A secret key, `sk_...`."},
+            {"type": "http", "scheme": "bearer", "description": "A key, `sk_...` or restricted `rk_...`."},
             {"type": "http", "scheme": "basic", "description": "The key as user name, without a password."},
         ]
 

@@ -41,6 +41,11 @@ class Resource:
     related: tuple[str, ...] = ()
     visible: Callable[[Any], QuerySet[Any]] = _all  # takes a queryset of the model's own class
 
+    @property
+    def family(self) -> str:
+        """The word for it in permissions: `meters` for /v1/billing/meters."""
+        return self.path.rpartition("/")[2]
+
     def rows(self) -> QuerySet[Any]:
         """The rows callers may see, with what the serializer reads of them."""
         queryset = self.visible(self.model._default_manager.all())

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -15,13 +15,15 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
 from api import idempotency, resources
+from api.callers import Caller, require
 from api.errors import UnknownURL, plain_answer
 from api.expand import Expansion
-from api.forms import MalformedForm, parse_form
+from api.forms import MAX_BYTES, MalformedForm, parse_form
 from api.lists import NEWEST_FIRST, envelope, page
 from api.objects import Object
 from api.params import ListParams, Params
 from api.parsers import BracketFormParser, JSONObjectParser, read_whole
+from api.permissions import permission_for
 from api.renderers import IgnoreAccept, JSONRenderer, to_json
 from api.resources import Resource
 from core.errors import BillingError
@@ -34,6 +36,8 @@ class ApiView(ViewSetMixin, APIView):
 
     A POST (under /v2 a DELETE too) is one transaction together with its idempotency key; see
     `api.idempotency`. `idempotent = False` leaves key and transaction to the action.
+
+    A restricted key needs a permission (see `permission_of`); what it expands, it has to be allowed to read.
     """
 
     params: ClassVar[Mapping[str, type[Params]]] = {}  # by action; an action that is not here takes none
@@ -46,6 +50,10 @@ class ApiView(ViewSetMixin, APIView):
     shapes: ClassVar[Mapping[str, type[Object]]] = {}
     deleting_actions: ClassVar[frozenset[str]] = frozenset({"destroy"})
     idempotent: ClassVar[bool] = True
+    # Of permissions, where it is not the resource's; a view with neither is closed to restricted keys.
+    family: ClassVar[str] = ""
+    permissions: ClassVar[Mapping[str, str]] = {}  # by action, where it is not read or write of the family
+    max_body: ClassVar[int] = MAX_BYTES
 
     parser_classes = [BracketFormParser]
     renderer_classes = [JSONRenderer]
@@ -55,24 +63,39 @@ class ApiView(ViewSetMixin, APIView):
 
     action: str
     given: dict[str, Any]
+    caller: Caller
     expansion: Expansion
 
     def read(self) -> dict[str, Any]:
         """The checked parameters of this call: of its query string and its body together."""
         return self.given
 
+    @classmethod
+    def permission_of(cls, action: str | None, method: str) -> str | None:
+        """What a restricted key needs for `action`; None where it cannot have it."""
+        family = cls.family or (cls.resource.family if cls.resource else "")
+        if action is None or not family:
+            return None
+        return cls.permissions.get(action) or permission_for(family, method)
+
+    @property
+    def permission(self) -> str | None:
+        """What a restricted key needs for this call."""
+        return self.permission_of(self.action, self.request.method or "")
+
     def answer_resource(self) -> Resource | None:
         return self.answers.get(self.action, self.resource)
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        self.caller = cast(Caller, request.auth)
         method = (request.method or "").lower()
         if method in self.action_map:
             setattr(self, method, partial(self._carry_out, getattr(self, method)))
 
     def _carry_out(self, handler: Handler, request: Request, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Run `handler`; what this returns leaves after COMMIT."""
-        read_whole(request._request)
+        read_whole(request._request, longest=self.max_body)
         if request.method in ("GET", "HEAD") or not self.idempotent:
             self._check_parameters()
             return handler(request, *args, **kwargs)
@@ -105,6 +128,8 @@ class ApiView(ViewSetMixin, APIView):
         self.expansion = Expansion(
             self.answer_resource(), serializer.expand_paths, is_list=self.action in self.list_actions
         )
+        for family in sorted(self.expansion.families):
+            require(self.caller, permission_for(family, "get"))
         self.given = dict(serializer.validated_data)
 
     def _no_parameters(self) -> type[Params]:

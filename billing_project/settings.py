@@ -88,11 +88,15 @@ DATABASES["default"].setdefault("OPTIONS", {})
 # one that is stopped, or cut off, must not stop the billing of everybody else.
 LOCK_TIMEOUT_SECONDS = env.int("LOCK_TIMEOUT_SECONDS", default=10)
 IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=60)
+# Somebody waits for what the web server asks (wsgi.py says that it is one): such a statement is given up in the end.
+WEB_STATEMENT_SECONDS = env.int("WEB_STATEMENT_SECONDS", default=30)
+IS_WEB = env.str("COUNTINGHOUSE_PROCESS", default="") == "web"
 DATABASES["default"]["OPTIONS"]["options"] = " ".join(
     [
         DATABASES["default"]["OPTIONS"].get("options", ""),
         f"-c lock_timeout={LOCK_TIMEOUT_SECONDS}s",
         f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_SECONDS}s",
+        f"-c statement_timeout={WEB_STATEMENT_SECONDS}s" if IS_WEB else "",
     ]
 ).strip()
 DATABASES["default"]["OPTIONS"] |= {
@@ -131,8 +135,11 @@ SECURE_SSL_REDIRECT = env.bool("HTTPS_ONLY", default=False)
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 31_536_000 if SECURE_SSL_REDIRECT else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_SSL_REDIRECT
-if env.bool("BEHIND_TLS_PROXY", default=False):
+BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
+if BEHIND_TLS_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+# Proxies of our own in front, each of which adds to X-Forwarded-For; with none the header is not read.
+TRUSTED_PROXIES = max(0, env.int("TRUSTED_PROXIES", default=int(BEHIND_TLS_PROXY)))
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 # The admin theme evaluates expressions in its pages; `portal` and `api` pages tighten this (see their views).
@@ -152,6 +159,11 @@ CONTENT_SECURITY_POLICY = {
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 
 # --- API -------------------------------------------------------------------------------------------
+# Calls that one key may make a second, in all web processes together; 0 is without a limit. Reports of usage are apart:
+# to refuse them would cost money, and how many can be taken in is for the database to say.
+RATE_LIMIT_PER_SECOND = max(0, env.int("RATE_LIMIT_PER_SECOND", default=200))
+METERING_RATE_LIMIT_PER_SECOND = max(0, env.int("METERING_RATE_LIMIT_PER_SECOND", default=0))
+WEB_WORKERS = max(1, env.int("WEB_WORKERS", default=1))
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["api.auth.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

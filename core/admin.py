@@ -108,7 +108,8 @@ class PageAdmin(ModelAdmin):
         form = button.form(request.POST if request.method == "POST" else None, row=row)
         if request.method == "POST" and form.is_valid():
             try:
-                return self._pressed(request, row, button, form.cleaned_data)
+                answers = form.cleaned_data | {"pressed_by": request.user.get_username()}
+                return self._pressed(request, row, button, answers)
             except BillingError as error:
                 form.add_error(error.param if error.param in form.fields else None, error.message)
         context = self._page(request, row, title=button.label) | {"button": button, "form": form}

@@ -28,6 +28,8 @@ class Confirmation(forms.Form):
 class Button:
     """`run(row, at, answers)` carries out the verb; `when` says for which rows the button is there.
 
+    Among the answers is `pressed_by`, the name of the user.
+
     `answer`: a template that shows what `tell` makes of the outcome, where that is shown once; else the page of the
     row is shown again, or the list where the row `deletes`.
     """

@@ -45,6 +45,7 @@ class InvoiceView(ResourceView):
         "pay": PayInvoice,
         "create_preview": PreviewInvoice,
     }
+    permissions = {"create_preview": "invoices:read"}  # a POST that writes nothing
 
     def retrieve(self, request: Request, id: str) -> Response:
         if is_preview(id):

@@ -10,8 +10,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api.bodies import RawBodyView
+from api.callers import Caller
 from api.idempotency import key_of
-from api.models import ApiKey
 from api.parsers import MalformedJSON
 from api.renderers import to_json
 from api.views import V2View
@@ -36,12 +36,14 @@ MOST_BYTES = 8 * 1024 * 1024
 class MeterEventSessionView(V2View):
     """Without stored answers: a token is kept nowhere, and a second session does no harm."""
 
+    family = "meter_events"
     shapes = {"create": SessionObject}
     idempotent = False
 
     def create(self, request: Request) -> Response:
         """Begin a session of 15 minutes, in whose name events can be sent."""
-        return Response(SessionObject().to_representation(begin_session(cast(ApiKey, request.auth).pk, at=clock.now())))
+        caller = cast(Caller, request.auth)
+        return Response(SessionObject().to_representation(begin_session(caller.key_id, at=clock.now())))
 
 
 class MeterEventStreamView(RawBodyView):
@@ -52,6 +54,7 @@ class MeterEventStreamView(RawBodyView):
     no row.
     """
 
+    family = "meter_events"
     authentication_classes = [SessionsOnly]
     params = {"create": CreateStream}
     most_bytes = MOST_BYTES
@@ -81,6 +84,7 @@ class MeterEventBatchView(RawBodyView):
     No answer is stored for an idempotency key, for the reasons of the stream.
     """
 
+    family = "meter_events"
     authentication_classes = [OpenToSessions]
     params = {"create": CreateBatch}
     shapes = {"create": BatchObject}

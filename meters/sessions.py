@@ -11,8 +11,8 @@ from django.core import signing
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.request import Request
 
-from api import keys
 from api.auth import ApiKeyAuthentication, secret_in
+from api.callers import Caller
 from api.errors import TemporarySessionExpired, Unauthenticated
 from api.models import ApiKey
 from core import clock
@@ -32,22 +32,19 @@ class Session(NamedTuple):
 class OpenToSessions(ApiKeyAuthentication):
     """The caller has an API key, or the token of a session."""
 
-    def authenticate(self, request: Request) -> tuple[ApiKey, ApiKey] | None:
+    def authenticate(self, request: Request) -> tuple[Caller, Caller] | None:
         token = _token_of(request)
         if token is None or not token.startswith(f"{PREFIX}_"):
             return super().authenticate(request)
-        at = clock.now()
-        key = key_of_session(token, at)
-        keys.note_use(key, at)
-        return key, key
+        return self.let_in(caller_of_session(token, clock.now()), request)
 
 
 class SessionsOnly(OpenToSessions):
     """The caller has the token of a session, as Stripe wants it for the stream."""
 
-    def authenticate(self, request: Request) -> tuple[ApiKey, ApiKey] | None:
+    def authenticate(self, request: Request) -> tuple[Caller, Caller] | None:
         token = _token_of(request)
-        if token is not None and not token.startswith(f"{PREFIX}_"):
+        if token is not None and token.startswith(("sk_", "rk_")):
             raise Unauthenticated(
                 "This needs the authentication_token of a session, not an API key. Create one with "
                 "POST /v2/billing/meter_event_session."
@@ -64,8 +61,8 @@ def begin_session(key_id: str, *, at: datetime) -> Session:
     return Session(id, token, created, expires_at)
 
 
-def key_of_session(token: str, at: datetime) -> ApiKey:
-    """The usable key that `token` stands for.
+def caller_of_session(token: str, at: datetime) -> Caller:
+    """The caller that `token` stands for.
 
     Raises: TemporarySessionExpired, Unauthenticated.
     """
@@ -78,7 +75,7 @@ def key_of_session(token: str, at: datetime) -> ApiKey:
     key = ApiKey.objects.usable(at).filter(pk=key_id).first()
     if key is None:
         raise Unauthenticated("The API key of this session has been revoked, or has expired.")
-    return key
+    return key.caller()
 
 
 def _token_of(request: Request) -> str | None:

@@ -7,7 +7,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import idempotency
-from api.parsers import MAX_JSON_BYTES, JSONObjectParser, MalformedJSON
+from api.parsers import JSONObjectParser, MalformedJSON
 from api.views import V2View
 from core import clock
 from meters.ingest import Outcome, Record, ingest
@@ -22,9 +22,7 @@ class ExactJSONParser(JSONObjectParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        raw = stream.read(MAX_JSON_BYTES + 1)
-        if len(raw) > MAX_JSON_BYTES:
-            raise MalformedJSON(f"The request is too large: a body may take at most {MAX_JSON_BYTES} bytes.")
+        raw = stream.read()
         tree = read_json(raw) if raw.strip() else {}
         if type(tree) is not dict:
             raise MalformedJSON(f"Invalid JSON: the request body {no_hash(tree)}.")
@@ -34,6 +32,7 @@ class ExactJSONParser(JSONObjectParser):
 class V2MeterEventView(V2View):
     """An event is safe to repeat by its identifier, or by the Idempotency-Key in place of one (see MeterEventView)."""
 
+    family = "meter_events"
     idempotent = False
     params = {"create": CreateV2MeterEvent}
     shapes = {"create": V2MeterEventObject}

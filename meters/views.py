@@ -44,6 +44,7 @@ class MeterView(ResourceView):
 
     list_actions = frozenset({"list", "event_summaries"})
     answers = {"event_summaries": SUMMARY}
+    permissions = {"event_summaries": "usage:read"}
 
     def create(self, request: Request) -> Response:
         given = self.read()
@@ -143,6 +144,7 @@ class MeterEventView(ResourceView):
 
 
 class AdjustmentView(ResourceView):
+    family = "meter_events"
     resource = ADJUSTMENT
     params = {"create": CreateAdjustment}
 
@@ -151,6 +153,7 @@ class AdjustmentView(ResourceView):
 
 
 class V2AdjustmentView(V2View):
+    family = "meter_events"
     params = {"create": CreateAdjustment}
     shapes = {"create": V2AdjustmentObject}
 

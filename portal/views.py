@@ -14,6 +14,7 @@ class SessionView(ResourceView):
     """Sessions are made and not read again: only the caller who made one gets its link."""
 
     resource = SESSION
+    family = "portal_sessions"
     params = {"create": CreateSession}
 
     def create(self, request: Request) -> Response:

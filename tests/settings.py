@@ -19,7 +19,7 @@ os.environ["APP_HOME"] = str(RUN_DIR)
 os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 50
 os.environ["BROKER_URL"] = "memory://"
 os.environ.setdefault("DATABASE_POOL_SIZE", "24")  # tests race with up to 16 threads
-for name in ("DATABASE_URL", "LIVEMODE", "HTTPS_ONLY", "PUBLIC_URL", "DEBUG"):
+for name in ("DATABASE_URL", "LIVEMODE", "HTTPS_ONLY", "PUBLIC_URL", "DEBUG", "TRUSTED_PROXIES", "BEHIND_TLS_PROXY"):
     os.environ.pop(name, None)
 if given := os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = given
@@ -28,4 +28,5 @@ from billing_project.settings import *  # noqa: E402, F403
 
 STATIC_ROOT = RUN_DIR / "static"
 STATIC_ROOT.mkdir(exist_ok=True)
+RATE_LIMIT_PER_SECOND = 0  # tests of limits set their own
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

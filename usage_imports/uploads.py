@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import transaction
 
-from api.models import ApiKey
 from core.errors import InvalidRequest, NotFound, ParameterMissing
 from usage_imports import content, doorbell
 from usage_imports.formats import format_of_name
@@ -53,7 +52,7 @@ class FileSpec:
     fingerprint: str = ""
 
 
-def begin(spec: FileSpec, *, at: datetime, api_key: ApiKey | None = None, user: Any = None) -> UsageImport:
+def begin(spec: FileSpec, *, at: datetime, api_key: str | None = None, user: Any = None) -> UsageImport:
     """Make an import that awaits its file. Raises ParameterMissing, UnknownFormat, FileTooLarge."""
     if not spec.file_name:
         raise ParameterMissing("file_name")
@@ -65,7 +64,7 @@ def begin(spec: FileSpec, *, at: datetime, api_key: ApiKey | None = None, user: 
         dry_run=spec.dry_run,
         size=spec.size,
         fingerprint=spec.fingerprint,
-        api_key=api_key,
+        api_key_id=api_key,
         user=user,
         created_at=at,
         uploaded_at=at,

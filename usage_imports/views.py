@@ -10,8 +10,8 @@ from rest_framework.response import Response
 
 from api import files, resources
 from api.bodies import announced_length, media_type
+from api.callers import Caller
 from api.files import FileView
-from api.models import ApiKey
 from core import clock
 from usage_imports import uploads
 from usage_imports.error_file import download
@@ -74,9 +74,10 @@ class UsageImportView(FileView):
         return uploads.complete(begun.pk, at=clock.now())
 
 
-def key_of(request: Request) -> ApiKey:
-    assert isinstance(request.auth, ApiKey)
-    return request.auth
+def key_of(request: Request) -> str:
+    """The id of the caller's key."""
+    assert isinstance(request.auth, Caller)
+    return request.auth.key_id
 
 
 def read_chunk(request: Any) -> bytes:

@@ -9,7 +9,7 @@ from rest_framework import exceptions
 from api.echo import echo
 from api.errors import Forbidden, UnknownURL, as_billing_error, envelope, status_of
 from api.keys import create_api_key
-from api.models import ApiKey
+from api.models import ApiKey, IdempotencyKey
 from api.tests.conftest import FORM, Caller
 from core import clock
 from core.errors import InvalidRequest, NotFound, ResourceMissing
@@ -72,6 +72,17 @@ def test_a_lock_that_another_has_may_be_tried_again() -> None:
     assert answer.json()["error"]["code"] == "lock_timeout"
     assert answer["Stripe-Should-Retry"] == "true"
     assert Caller(secret).post("/v1/widgets/x/held", headers={"Idempotency-Key": "k"}).status_code == 200
+
+
+def test_what_takes_too_long_is_given_up(api: Caller) -> None:
+    answer = api.post("/v1/widgets/x/endless", headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 503
+    assert answer.json()["error"] == {
+        "type": "api_error",
+        "message": "This took too long and was given up; nothing has changed. Ask for less at once.",
+    }
+    assert answer["Stripe-Should-Retry"] == "false"
+    assert not IdempotencyKey.objects.exists()
 
 
 def test_too_large(api: Caller) -> None:

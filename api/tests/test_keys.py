@@ -1,15 +1,19 @@
 import base64
 import string
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.db import IntegrityError, connection
 from django.test.utils import override_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api import keys
+from api.callers import Caller
 from api.models import ApiKey
 from core import clock
 
@@ -89,14 +93,24 @@ def test_one_wrong_character_costs_no_query(place: int, char: str) -> None:
 def test_use_is_noted_once_a_minute(django_assert_num_queries: Any) -> None:
     at = clock.now()
     row, _ = keys.create_api_key("billing", at)
-    keys.note_use(row, at)
+    keys.note_use(row.pk, at)
     row.refresh_from_db()
     assert row.last_used_at == at
     with django_assert_num_queries(0):
-        keys.note_use(row, at + timedelta(seconds=59))
-    keys.note_use(row, at + timedelta(seconds=60))
+        keys.note_use(row.pk, at + timedelta(seconds=59))
+    keys.note_use(row.pk, at + timedelta(seconds=60))
     row.refresh_from_db()
     assert row.last_used_at == at + timedelta(seconds=60)
+
+
+@pytest.mark.django_db
+def test_the_first_process_of_a_minute_notes_the_use() -> None:
+    at = clock.now()
+    row, _ = keys.create_api_key("billing", at)
+    ApiKey.objects.filter(pk=row.pk).update(last_used_at=at - timedelta(seconds=59))  # by another process
+    keys.note_use(row.pk, at)
+    row.refresh_from_db()
+    assert row.last_used_at == at - timedelta(seconds=59)
 
 
 @pytest.mark.django_db
@@ -108,14 +122,118 @@ def test_a_changed_secret_key_ends_keys_unless_it_falls_back(settings: Any) -> N
     assert keys.find_api_key(secret) == row
 
 
+RIGHTS = keys.Rights(["widgets:write", "widgets:read"], [ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")], 7)
+
+
 @pytest.mark.django_db
-def test_the_command_prints_only_the_key(capsys: pytest.CaptureFixture[str]) -> None:
-    call_command("create_api_key", "--name", "ci")
-    printed = capsys.readouterr().out
-    assert printed == printed.strip() + "\n"
-    found = keys.find_api_key(printed.strip())
-    assert found is not None
-    assert found.name == "ci"
+def test_the_rights_of_a_key_are_kept() -> None:
+    at = clock.now()
+    row, secret = keys.create_api_key("billing", at, rights=RIGHTS, note="for the importer", created_by="ada")
+    assert secret.startswith("rk_test_")
+    found = keys.find_api_key(secret)
+    assert found == row
+    assert found.caller() == Caller(
+        key_id=row.pk,
+        kind="restricted",
+        permissions=frozenset({"widgets:read", "widgets:write"}),
+        networks=(ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")),
+        rate=7,
+    )
+    assert (found.note, found.created_by) == ("for the importer", "ada")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("rights", "param"),
+    [
+        (keys.Rights(["widgets:fly"]), "permissions"),
+        (keys.Rights(["keys:write"]), "permissions"),
+        (keys.Rights(rate_limit=0), "rate_limit"),
+    ],
+)
+def test_rights_that_there_are_not(rights: keys.Rights, param: str) -> None:
+    with pytest.raises(keys.InvalidKey) as refused:
+        keys.create_api_key("x", clock.now(), rights=rights)
+    assert refused.value.param == param
+    assert not ApiKey.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({"kind": "public"}, "api_key_is_restricted_if_it_has_permissions"),
+        ({"kind": "restricted"}, "api_key_is_restricted_if_it_has_permissions"),
+        ({"permissions": ["widgets:read"]}, "api_key_is_restricted_if_it_has_permissions"),
+        ({"rate_limit": 0}, "api_key_rate_limit_is_positive"),
+    ],
+)
+def test_the_database_holds_the_rules(changes: dict[str, Any], rule: str) -> None:
+    row, _ = keys.create_api_key("x", clock.now())
+    with pytest.raises(IntegrityError, match=rule):
+        ApiKey.objects.filter(pk=row.pk).update(**changes)
+
+
+@pytest.mark.django_db
+def test_a_rolled_key_works_until_the_overlap_is_over() -> None:
+    at = clock.now()
+    old, old_secret = keys.create_api_key("billing", at, rights=RIGHTS, note="n")
+    new, secret = keys.roll_api_key(old, at, timedelta(days=7), created_by="ada")
+
+    assert old.expires_at == at + timedelta(days=7)
+    assert replace(new.caller(), key_id=old.pk, expires_at=old.expires_at) == old.caller()
+    assert (new.name, new.note, new.created_by, new.replaces) == ("billing", "n", "ada", old)
+    assert new.expires_at is None
+    assert keys.find_api_key(secret) == new
+    assert keys.find_api_key(old_secret) == old
+    assert secret[:8] == old_secret[:8]
+
+
+@pytest.mark.django_db
+def test_a_key_that_ends_is_followed_by_one_that_lasts_as_long() -> None:
+    at, day = clock.now(), timedelta(days=1)
+    old, _ = keys.create_api_key("billing", at, expires_at=at + 10 * day)
+    new, _ = keys.roll_api_key(old, at + 9 * day, 7 * day)
+    assert old.expires_at == at + 10 * day  # not later than it would have been
+    assert new.expires_at == at + 19 * day
+    last, _ = keys.roll_api_key(new, at + 9 * day, timedelta(0))
+    assert not new.is_usable(at + 9 * day)
+    assert last.is_usable(at + 9 * day)
+
+
+@pytest.mark.django_db
+def test_what_cannot_be_rolled() -> None:
+    at = clock.now()
+    key, _ = keys.create_api_key("billing", at)
+    for overlap in (timedelta(days=7, seconds=1), timedelta(seconds=-1)):
+        with pytest.raises(keys.InvalidKey):
+            keys.roll_api_key(key, at, overlap)
+    keys.roll_api_key(key, at, timedelta(hours=1))
+    with pytest.raises(keys.KeyNotUsable, match="rolled already"):
+        keys.roll_api_key(key, at, timedelta(hours=1))
+    ended = keys.revoke_api_key(keys.create_api_key("revoked", at)[0], at)
+    with pytest.raises(keys.KeyNotUsable, match="has ended"):
+        keys.roll_api_key(ended, at, timedelta(0))
+    assert ApiKey.objects.count() == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_rolls_at_once_one_is_made() -> None:
+    at = clock.now()
+    key, _ = keys.create_api_key("billing", at)
+
+    def roll(_: int) -> bool:
+        try:
+            keys.roll_api_key(ApiKey.objects.get(pk=key.pk), at, timedelta(hours=1))
+        except keys.KeyNotUsable:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(roll, range(4))) == [False, False, False, True]
+    assert ApiKey.objects.count() == 2
 
 
 @pytest.mark.django_db

@@ -3,6 +3,7 @@ import io
 import pytest
 from django.core.handlers.wsgi import WSGIRequest
 
+from api.errors import RequestTooLarge
 from api.forms import MAX_BYTES
 from api.parsers import BracketFormParser, IncompleteBody, JSONObjectParser, read_whole
 from core.errors import BillingError
@@ -17,7 +18,8 @@ def test_json_bodies() -> None:
     for raw in (
         b"[]", b"{", b"\xff", b'{"a": NaN}', b'{"a": 1.5}', b'{"a": "\\u0000"}', b'{"a\\u0000": 1}',
         b'{"a": "\\ud800"}',
-        b'{"a":' * 12 + b"1" + b"}" * 12, b'{"a":' * 5000, b'{"a": "' + b"x" * MAX_BYTES + b'"}',
+        b'{"a":' * 12 + b"1" + b"}" * 12, b'{"a":' * 5000,
+            b'{"a": 1, "a": 1}', b'{"a": 1, "\\u0061": 2}', b'{"b": [{"a": {}, "c": 0, "a": {}}]}',
         b'{"a": 1e400}',
         b'{"a": 99999999999999999999999}',
     ):  # fmt: skip
@@ -39,6 +41,20 @@ def test_a_body_cut_short_is_refused() -> None:
             read_whole(request(b"name=abc", CONTENT_LENGTH=length))
     with pytest.raises(IncompleteBody):
         read_whole(request(b"name=abc", HTTP_TRANSFER_ENCODING="chunked"))
+
+
+def test_a_body_too_long_is_refused_unread() -> None:
+    class Unreadable(io.BytesIO):
+        def read(self, *args: object) -> bytes:
+            raise AssertionError("read")
+
+    for length in (str(MAX_BYTES + 1), "9" * 5000):
+        long = WSGIRequest({"REQUEST_METHOD": "POST", "wsgi.input": Unreadable(), "CONTENT_LENGTH": length})
+        with pytest.raises(RequestTooLarge):
+            read_whole(long)
+    read_whole(request(b"x" * 20, CONTENT_LENGTH="20"), longest=20)
+    with pytest.raises(RequestTooLarge):
+        read_whole(request(b"x" * 21, CONTENT_LENGTH="21"), longest=20)
 
 
 def test_form_bodies_are_bounded() -> None:

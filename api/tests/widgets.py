@@ -145,6 +145,13 @@ class WidgetView(ResourceView):
             cursor.execute("LOCK TABLE api_apikey IN ACCESS EXCLUSIVE MODE")
         return self.answer_object({})
 
+    def endless(self, request: Any, id: str) -> Response:
+        """What the database is not done with in time."""
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL statement_timeout = '1ms'")
+            cursor.execute("SELECT pg_sleep(10)")
+        return self.answer_object({})
+
     def slow(self, request: Any, id: str) -> Response:
         row, _ = create_api_key("slow", clock.now())
         entered.set()
@@ -186,7 +193,7 @@ class V2WidgetView(V2View):
 
 urlpatterns = [
     *resource_routes(
-        WidgetView, "widgets", actions={name: name for name in ("refuse", "crash", "late", "held", "slow")}
+        WidgetView, "widgets", actions={name: name for name in ("refuse", "crash", "late", "held", "endless", "slow")}
     ),
     *resource_routes(FreeView, "free_widgets", only=("create",)),
     route("v1/widgets/<str:id>/parts", WidgetPartsView, get="parts"),

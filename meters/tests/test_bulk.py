@@ -87,7 +87,7 @@ def test_a_session_is_begun_with_a_key(key):
     assert status == 200
     assert session["object"] == "v2.billing.meter_event_session"
     assert session["livemode"] is False
-    assert sessions.key_of_session(session["authentication_token"], clock.now()) == key[0]
+    assert sessions.caller_of_session(session["authentication_token"], clock.now()) == key[0].caller()
     assert session["created"] < session["expires_at"]
 
 
