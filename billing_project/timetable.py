@@ -35,4 +35,7 @@ TIMETABLE: dict[str, Entry] = {
     "begin a new month of events": Entry(
         "meters.tasks.rotate_epoch", 600, "Makes the next partition of events ahead of time, and turns to it."
     ),
+    "archive old events": Entry(
+        "meters.tasks.archive_events", 3600, "Moves months older than EVENTS_KEPT_MONTHS into files, a step at a time."
+    ),
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection
 
-from meters import epochs
+from meters import archived_events, epochs
 from meters.aggregations import AGGREGATIONS
 from meters.event_writes import ident_of as ident_of
 from meters.rollups import split
@@ -198,11 +198,12 @@ def _source(
 
 
 def _matching(span: Span) -> tuple[str, Sequence[Any]]:
+    events, archived = archived_events.source(span.customer_ref, span.meter_ref, span.start, span.end)
     sql = (
-        "SELECT ident, identifier, value, timestamp, received_at, payload FROM meters_meterevent"
+        f"SELECT ident, identifier, value, timestamp, received_at, payload FROM {events}"
         " WHERE customer_ref = %s AND meter_ref = %s AND timestamp >= %s AND timestamp < %s"
     )
-    params: list[Any] = [span.customer_ref, span.meter_ref, span.start, span.end]
+    params: list[Any] = [*archived, span.customer_ref, span.meter_ref, span.start, span.end]
     if without := epochs.without_events_in(span.start, span.end):
         sql += f" AND epoch NOT IN ({', '.join(map(str, without))})"
     if span.as_of is not None:

@@ -144,3 +144,28 @@ class UsageDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.customer_ref}, {self.meter_ref}, {self.day}"
+
+
+class IngestEpoch(models.Model):
+    """One month of receipt: its partition, and the file that takes its place. The table is made in SQL (0003, 0014);
+    rows are written by `meters/epochs.py` and `meters/archive.py`."""
+
+    epoch = models.SmallIntegerField(primary_key=True)
+    started_at = models.DateTimeField()
+    measured_at = models.DateTimeField(null=True)
+    oldest = models.DateTimeField(null=True)
+    newest = models.DateTimeField(null=True)
+    archived_at = models.DateTimeField(null=True)
+    archive_path = models.TextField(null=True)
+    archive_sha256 = models.TextField(null=True)
+    archive_rows = models.BigIntegerField(null=True)
+    detached_at = models.DateTimeField(null=True)
+    dropped_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "meters_ingestepoch"
+        ordering = ("-epoch",)
+
+    def __str__(self) -> str:
+        return f"{2000 + self.epoch // 100}-{self.epoch % 100:02}"

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from django.db import connection, transaction
 
+from meters import archived_events
+
 CUSTOMERS = 500  # compared in one statement
 CELLS = 200  # repaired while ingestion waits once
 DAY = timedelta(days=1)
@@ -55,11 +57,21 @@ class Difference:
     events: Figures | None
 
 
+# What archived events come to, as `archived_events.cells` has it.
+ARCHIVED = (
+    "jsonb_to_recordset(%(archived)s::jsonb) AS archived(customer_ref bigint, meter_ref integer, day date, n bigint,"
+    " total numeric, vmax numeric, vmin numeric)"
+)
 COMPARE = """
-WITH counted AS (
+WITH parts AS (
     SELECT customer_ref, meter_ref, (timestamp AT TIME ZONE 'UTC')::date AS day,
            count(*) AS n, sum(value) AS total, max(value) AS vmax, min(value) AS vmin
-    FROM meters_meterevent WHERE customer_ref >= %(first)s AND customer_ref <= %(last)s GROUP BY 1, 2, 3
+    FROM {live} WHERE customer_ref >= %(first)s AND customer_ref <= %(last)s GROUP BY 1, 2, 3
+    UNION ALL SELECT customer_ref, meter_ref, day, n, total, vmax, vmin FROM {archived}
+),
+counted AS (
+    SELECT customer_ref, meter_ref, day, sum(n) AS n, sum(total) AS total, max(vmax) AS vmax, min(vmin) AS vmin
+    FROM parts GROUP BY 1, 2, 3
 ),
 kept AS (SELECT * FROM meters_usageday WHERE customer_ref >= %(first)s AND customer_ref <= %(last)s)
 SELECT customer_ref, meter_ref, day, kept.n, kept.total, kept.vmax, kept.vmin,
@@ -72,14 +84,19 @@ ORDER BY 1, 2, 3
 # From what the events say now, whatever was found before.
 REPAIR = """
 WITH cell AS (
-    SELECT * FROM unnest(%s::bigint[], %s::integer[], %s::date[]) AS cell(customer_ref, meter_ref, day)
+    SELECT * FROM unnest(%(customers)s::bigint[], %(meters)s::integer[], %(days)s::date[])
+        AS cell(customer_ref, meter_ref, day)
 ),
 counted AS (
     SELECT cell.*, events.* FROM cell CROSS JOIN LATERAL (
-        SELECT count(*) AS n, sum(value) AS total, max(value) AS vmax, min(value) AS vmin FROM meters_meterevent AS e
-        WHERE e.customer_ref = cell.customer_ref AND e.meter_ref = cell.meter_ref
-          AND e.timestamp >= cell.day::timestamp AT TIME ZONE 'UTC'
-          AND e.timestamp < (cell.day + 1)::timestamp AT TIME ZONE 'UTC'
+        SELECT coalesce(sum(n), 0) AS n, sum(total) AS total, max(vmax) AS vmax, min(vmin) AS vmin FROM (
+            SELECT 1 AS n, value AS total, value AS vmax, value AS vmin FROM {live}
+            WHERE customer_ref = cell.customer_ref AND meter_ref = cell.meter_ref
+              AND timestamp >= cell.day::timestamp AT TIME ZONE 'UTC'
+              AND timestamp < (cell.day + 1)::timestamp AT TIME ZONE 'UTC'
+            UNION ALL SELECT n, total, vmax, vmin FROM {archived}
+            WHERE (customer_ref, meter_ref, day) = (cell.customer_ref, cell.meter_ref, cell.day)
+        ) AS parts
     ) AS events
 ),
 emptied AS (
@@ -97,7 +114,9 @@ def differences() -> Iterator[Difference]:
     """Every day on which rollup and events disagree, each share of the customers compared in one snapshot."""
     with connection.cursor() as cursor:
         for first, last in _shares():
-            cursor.execute(COMPARE, {"first": first, "last": last})
+            live, archived = archived_events.per_day(first, last)
+            compare = COMPARE.format(live=live, archived=ARCHIVED)
+            cursor.execute(compare, {"first": first, "last": last, "archived": archived})
             for customer_ref, meter_ref, day, *figures in cursor.fetchall():
                 yield Difference(customer_ref, meter_ref, day, _figures(figures[:4]), _figures(figures[4:]))
 
@@ -106,11 +125,18 @@ def repair(found: Sequence[Difference]) -> None:
     """Compute these days anew from the events. Locks: ingestion, once per `CELLS` days."""
     for start in range(0, len(found), CELLS):
         cells = found[start : start + CELLS]
-        keys = ([d.customer_ref for d in cells], [d.meter_ref for d in cells], [d.day for d in cells])
         with transaction.atomic(), connection.cursor() as cursor:
             # A statement of its own: what follows has to see all that was committed until ingestion stood still.
             cursor.execute("SELECT meters_hold_ingest()")
-            cursor.execute(REPAIR, keys)
+            _compute_anew(cells)
+
+
+def _compute_anew(cells: Sequence[Difference]) -> None:
+    customers, days = [cell.customer_ref for cell in cells], [cell.day for cell in cells]
+    live, archived = archived_events.per_day(min(customers), max(customers), days=days)
+    given = {"customers": customers, "meters": [cell.meter_ref for cell in cells], "days": days, "archived": archived}
+    with connection.cursor() as cursor:
+        cursor.execute(REPAIR.format(live=live, archived=ARCHIVED), given)
 
 
 def _shares() -> Iterator[tuple[int, int]]:
@@ -121,8 +147,9 @@ def _shares() -> Iterator[tuple[int, int]]:
             " SELECT min(customer_ref) AS first, max(customer_ref) AS last FROM meters_meterevent"
             " UNION ALL SELECT min(customer_ref), max(customer_ref) FROM meters_usageday) AS all_refs"
         )
-        first, last = cursor.fetchone()
-    if first is not None:
+        refs = [ref for ref in [*cursor.fetchone(), *(archived_events.customers() or ())] if ref is not None]
+    if refs:
+        first, last = min(refs), max(refs)
         yield from ((start, start + CUSTOMERS - 1) for start in range(first, last + 1, CUSTOMERS))
 
 
