@@ -82,6 +82,7 @@ UNFOLD: dict[str, Any] = {
                 "Metering",
                 _item("Meters", "speed", "meters_meter"),
                 _item("Events", "list_alt", "meters_meterevent"),
+                _item("Months of events", "inventory", "meters_ingestepoch"),
             ),
             _group(
                 "Pricing",

@@ -46,7 +46,7 @@ def source(customer_ref: int, meter_ref: int, start: datetime, end: datetime) ->
     found = list(islice(rows, MOST + 1))
     if len(found) > MOST:
         raise EventsArchived(places.archived, f"more than {MOST:,} of them are in this range; ask for a shorter one")
-    return _live(places, f"SELECT * FROM jsonb_populate_recordset(NULL::{TABLE}, %s::jsonb)"), [_as_json(found)]
+    return _live(places, f"SELECT * FROM jsonb_populate_recordset(NULL::{TABLE}, %s::jsonb)"), [as_records(found)]
 
 
 def per_day(first: int, last: int, *, days: Iterable[date] | None = None) -> tuple[str, str]:
@@ -98,8 +98,8 @@ def _live(places: Places, more: str = "") -> str:
     return f"({' UNION ALL '.join(parts)}) AS {TABLE}" if places.archived or places.may_vanish else TABLE
 
 
-def _as_json(rows: Sequence[dict[str, str | None]]) -> str:
-    """Every value as text, which PostgreSQL reads by the type of its column; but some are JSON already."""
+def as_records(rows: Sequence[dict[str, str | None]]) -> str:
+    """Events as `jsonb_populate_recordset` reads them: every value as text, but for those that are JSON already."""
     documents = _documents()
     return orjson.dumps(
         [row | {name: orjson.Fragment(row[name] or "null") for name in documents & row.keys()} for row in rows]

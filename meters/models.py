@@ -166,6 +166,8 @@ class IngestEpoch(models.Model):
         managed = False
         db_table = "meters_ingestepoch"
         ordering = ("-epoch",)
+        verbose_name = "month of events"
+        verbose_name_plural = "months of events"
 
     def __str__(self) -> str:
         return f"{2000 + self.epoch // 100}-{self.epoch % 100:02}"

@@ -136,7 +136,7 @@ def contents(file: Path) -> list[dict[str, Any]]:
 def read(
     files: Sequence[Path], *, customer_ref: int | None, meter_ref: int | None, start: datetime | None, end: datetime | None
 ) -> Iterator[dict[str, str | None]]:
-    """The events with start <= timestamp < end, every column as text; None means all. In no order across files."""
+    """The events with start <= timestamp < end, every column as text; None means all. Each file in its order."""
     bounds = {
         "customer_ref = ?": customer_ref,
         "meter_ref = ?": meter_ref,

@@ -99,6 +99,12 @@ class Migration(migrations.Migration):
                 ("detached_at", models.DateTimeField(null=True)),
                 ("dropped_at", models.DateTimeField(null=True)),
             ],
-            options={"managed": False, "db_table": "meters_ingestepoch", "ordering": ("-epoch",)},
+            options={
+                "managed": False,
+                "db_table": "meters_ingestepoch",
+                "ordering": ("-epoch",),
+                "verbose_name": "month of events",
+                "verbose_name_plural": "months of events",
+            },
         ),
     ]

@@ -1,6 +1,7 @@
 """The epoch that is current, for tests that begin others."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -27,5 +28,17 @@ def real_epoch(transactional_db: None) -> Iterator[int]:
     for table in new:
         run(f"DROP TABLE {table}")
     run("DELETE FROM meters_ingestepoch WHERE epoch > %s", number)
-    run("UPDATE meters_ingestepoch SET measured_at = NULL, oldest = NULL, newest = NULL")
+    run(f"DROP TABLE IF EXISTS meters_meterevent_{number}_detached")
+    run(
+        "UPDATE meters_ingestepoch SET measured_at = NULL, oldest = NULL, newest = NULL, archived_at = NULL,"
+        " archive_path = NULL, archive_sha256 = NULL, archive_rows = NULL, detached_at = NULL, dropped_at = NULL"
+    )
+    if run("SELECT meters_make_partition(%s)", number) == [(True,)]:
+        may_truncate(f"meters_meterevent_{number}")
     epochs.forget()
+
+
+@pytest.fixture
+def archive_dir(tmp_path: Path, settings) -> Path:
+    settings.ARCHIVE_DIR = tmp_path / "archive"
+    return settings.ARCHIVE_DIR
