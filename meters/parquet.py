@@ -158,14 +158,11 @@ def read(
 def cells(files: Sequence[Path], *, first: int, last: int) -> list[Cell]:
     """What the files come to per UTC day, of the customers from number `first` to `last`."""
     found = _reader().execute(
-        f"SELECT COLUMNS(c -> c <> 'day' AND c <> 'content'), day::VARCHAR FROM ({_cells('read_parquet(?)')})"  # noqa: S608
+        f"SELECT customer_ref, meter_ref, day, n, total, vmax, vmin FROM ({_cells('read_parquet(?)')})"  # noqa: S608
         " WHERE customer_ref >= ? AND customer_ref <= ?",
         [[str(file) for file in files], first, last],
     )
-    return [
-        Cell(customer, meter, date.fromisoformat(day), n, total, vmax, vmin)
-        for customer, meter, n, total, vmax, vmin, day in found.fetchall()
-    ]
+    return [Cell(*row) for row in found.fetchall()]
 
 
 def customers(files: Sequence[Path]) -> tuple[int, int] | None:

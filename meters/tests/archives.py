@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 
+from core import clock
 from meters import archive, epochs
 from meters.ingest import Outcome, Record, ingest
 from meters.models import IngestEpoch
@@ -26,11 +27,13 @@ def send(records: Sequence[Record]) -> None:
     assert {result.outcome for result in ingest(records, at=NOW)} <= {Outcome.STORED}
 
 
-def age(epoch: int) -> None:
-    """Months pass, so that `epoch` is old enough."""
-    started_at = run("SELECT greatest(max(started_at), clock_timestamp()) FROM meters_ingestepoch")[0][0]
-    for months in range(1, MONTHS + 1):
-        begin(after(epoch, months), started_at=started_at + months * timedelta(days=31))
+def age(epoch: int, months: int = MONTHS) -> None:
+    """Months pass since `epoch` was current, so that it is old enough."""
+    for number in range(1, months + 1):
+        (current, started_at) = run("SELECT epoch, started_at FROM meters_ingestepoch ORDER BY epoch DESC LIMIT 1")[0]
+        if (following := after(epoch, number)) > current:
+            started_at = max(started_at, clock.now())
+            begin(following, started_at=started_at + timedelta(days=31))
 
 
 def wait_until_known(epoch: int) -> None:

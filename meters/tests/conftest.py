@@ -21,20 +21,18 @@ def real_epoch(transactional_db: None) -> Iterator[int]:
     """The same for tests that commit."""
     before, number = partitions(), epochs.current(fresh=True).number
     yield number
-    new = partitions() - before
-    for table in new:
-        may_truncate(table)
-    run("TRUNCATE meters_meterevent")
-    for table in new:
-        run(f"DROP TABLE {table}")
-    run("DELETE FROM meters_ingestepoch WHERE epoch > %s", number)
-    run(f"DROP TABLE IF EXISTS meters_meterevent_{number}_detached")
     run(
         "UPDATE meters_ingestepoch SET measured_at = NULL, oldest = NULL, newest = NULL, archived_at = NULL,"
         " archive_path = NULL, archive_sha256 = NULL, archive_rows = NULL, detached_at = NULL, dropped_at = NULL"
     )
-    if run("SELECT meters_make_partition(%s)", number) == [(True,)]:
-        may_truncate(f"meters_meterevent_{number}")
+    run("SELECT meters_make_partition(%s)", number)
+    for table in partitions():
+        may_truncate(table)
+    run("TRUNCATE meters_meterevent")
+    for table in partitions() - before:
+        run(f"DROP TABLE {table}")
+    run(f"DROP TABLE IF EXISTS meters_meterevent_{number}_detached")
+    run("DELETE FROM meters_ingestepoch WHERE epoch > %s", number)
     epochs.forget()
 
 
