@@ -5,8 +5,9 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
-from django.conf import settings
+import duckdb
 from django.db import connection
 
 from core import clock
@@ -19,8 +20,8 @@ from meters.usage import events_of, usage
 CUSTOMERS, METERS = 10_000, 5
 # Zipf; whole seconds, as /v1 has them; stored a hundred in a transaction.
 FILL = """
-INSERT INTO meters_meterevent (ident, customer_ref, meter_ref, epoch, timestamp_given, timestamp, received_at, txid, value,
-                               identifier, payload)
+INSERT INTO meters_meterevent (ident, customer_ref, meter_ref, epoch, timestamp_given, timestamp, received_at, txid,
+                               value, identifier, payload)
 SELECT gen_random_uuid(), first.customer + exp(random() * ln(%(customers)s))::integer - 1,
        first.meter + (random() * (%(meters)s - 1))::integer, %(epoch)s, true,
        date_trunc('second', at), at + random() * interval '2 seconds', (n / 100 + 1000)::text::xid8,
@@ -29,7 +30,8 @@ SELECT gen_random_uuid(), first.customer + exp(random() * ln(%(customers)s))::in
                           'region', (ARRAY['eu-west-1', 'us-east-1'])[1 + (random() > 0.5)::integer])
 FROM generate_series(1, %(events)s) AS n,
      LATERAL (SELECT %(start)s::timestamptz + n * interval '30 days' / %(events)s AS at) AS times,
-     (SELECT (SELECT min(ref) FROM customers_customer) AS customer, (SELECT min(ref) FROM meters_meter) AS meter) AS first
+     (SELECT (SELECT min(ref) FROM customers_customer) AS customer,
+             (SELECT min(ref) FROM meters_meter) AS meter) AS first
 """
 FOLD = """
 INSERT INTO meters_usageday (customer_ref, meter_ref, day, n, total, vmax, vmin)
@@ -58,13 +60,21 @@ def run(*, events: int, reads: int) -> None:
     _timed("a customer's month, from the table", lambda: _read(reads, start), reads)
     _timed("written, read back and compared", lambda: print(archive.archive(epoch)))
     made = IngestEpoch.objects.get(epoch=epoch)
-    print(f"{archive_files.path_of(made).stat().st_size / events:.1f} bytes each in {settings.ARCHIVE_DIR}")
+    path = archive_files.path_of(made)
+    print(f"{path.stat().st_size / events:.1f} bytes each in the file: {_columns(path, events)}")
     _sql("UPDATE meters_ingestepoch SET archived_at = archived_at - interval '1 hour' WHERE archived_at IS NOT NULL")
     _timed("detached", lambda: print(archive.archive(epoch)))
     _timed("compared again and dropped", lambda: print(archive.archive(epoch)))
     epochs.forget()
     _timed("a customer's month, from the file", lambda: _read(reads, start), reads)
     _timed("every day compared with the rollup", lambda: print(f"{len(list(rollups.differences()))} differ"))
+
+
+def _columns(path: Path, events: int) -> str:
+    sizes = duckdb.execute(
+        "SELECT path_in_schema, sum(total_compressed_size) FROM parquet_metadata(?) GROUP BY 1 ORDER BY 2 DESC", [str(path)]
+    ).fetchall()
+    return ", ".join(f"{name} {size / events:.1f}" for name, size in sizes if size > events / 20)
 
 
 def _read(reads: int, start: object) -> None:

@@ -198,8 +198,8 @@ INVOICE_GRACE_SECONDS = env.int("INVOICE_GRACE_SECONDS", default=3600)
 # How long the link of a portal session opens the portal. A browser that it has let in stays for an hour.
 PORTAL_LINK_SECONDS = env.int("PORTAL_LINK_SECONDS", default=1800)
 
-# Events are kept in the database for so many whole months after the month of their receipt, then in files (0: for ever).
-# Fewer than four would let an identifier be forgotten that is still refused: see docs/decisions/0031.
+# Events are kept in the database for so many whole months after that of their receipt, then in files (0: for ever).
+# Fewer than four could let an identifier be forgotten that is still refused: see docs/decisions/0031.
 EVENTS_KEPT_MONTHS = env.int("EVENTS_KEPT_MONTHS", default=0)
 if EVENTS_KEPT_MONTHS != 0 and EVENTS_KEPT_MONTHS < 4:
     raise ImproperlyConfigured(f"EVENTS_KEPT_MONTHS is {EVENTS_KEPT_MONTHS}: it can be 4 or more, or 0 to keep all.")

@@ -113,11 +113,11 @@ def _detached(epoch: IngestEpoch) -> str:
 def _alone() -> Iterator[bool]:
     """Whether nobody else archives; it stays so inside. Held by the connection, and so by no one who is dead."""
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT pg_try_advisory_lock({LOCK})")  # noqa: S608
+        cursor.execute(f"SELECT pg_try_advisory_lock({LOCK})")
         (alone,) = cursor.fetchone()
         try:
             yield alone
         finally:
             if alone:
                 with suppress(Error):  # a lost connection has lost the lock, too
-                    cursor.execute(f"SELECT pg_advisory_unlock({LOCK})")  # noqa: S608
+                    cursor.execute(f"SELECT pg_advisory_unlock({LOCK})")

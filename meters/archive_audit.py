@@ -1,4 +1,4 @@
-"""Proves the archive: each file is the one that was made, and with the events in the table it is what the rollup says."""
+"""Proves the archive: each file is the one that was made, and with the events in the table they are the rollup."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date
@@ -19,7 +19,7 @@ def audit_files(audited: Sequence[IngestEpoch]) -> Iterator[str]:
 
 
 def audit_days(audited: Sequence[IngestEpoch]) -> Iterator[Difference]:
-    """The days on which events of these epochs happened and that are, with the events elsewhere, not what the rollup says.
+    """The days on which events of these epochs happened, and that differ from the rollup together with all others.
 
     Reads all events, and takes no lock. Raises EventsArchived where the file of any epoch is not there.
     """

@@ -30,12 +30,14 @@ class EventsArchived(BillingError):
     should_retry = False
 
     def __init__(self, needed: Sequence[Epoch], why: str) -> None:
-        super().__init__(f"The events received in {', '.join(_month(epoch) for epoch in needed)} are archived, and {why}.")
+        super().__init__(
+            f"The events received in {', '.join(_month(epoch) for epoch in needed)} are archived, and {why}."
+        )
 
 
 def source(customer_ref: int, meter_ref: int, start: datetime, end: datetime) -> tuple[str, list[str]]:
-    """What a SELECT of one customer's and meter's events with start <= timestamp < end reads FROM, under the name of the
-    table and with all of its columns, and the parameters in it. The condition has still to be said in the SELECT.
+    """What a SELECT of one customer's and meter's events with start <= timestamp < end reads FROM, under the name of
+    the table and with all of its columns, and the parameters in it. The SELECT still has to say that condition.
 
     Raises EventsArchived.
     """
@@ -72,9 +74,7 @@ def listed(
 ) -> Iterator[dict[str, str | None]]:
     """All archived events of a range, however many, every column as text; month by month. Raises EventsArchived."""
     for epoch in epochs.places().archived:
-        yield from parquet.read(
-            files([epoch]), customer_ref=customer_ref, meter_ref=meter_ref, start=start, end=end
-        )
+        yield from parquet.read(files([epoch]), customer_ref=customer_ref, meter_ref=meter_ref, start=start, end=end)
 
 
 def files(needed: Sequence[Epoch]) -> list[Path]:

@@ -30,7 +30,10 @@ class IngestEpochAdmin(ReadOnlyAdmin):
     sortable_by = ()
     fieldsets = (
         (None, {"fields": ("epoch", "state", "events", "size", "started_at", "oldest", "newest")}),
-        ("Archive", {"fields": ("archive_path", "directory", "archive_sha256", "archived_at", "detached_at", "dropped_at")}),
+        (
+            "Archive",
+            {"fields": ("archive_path", "directory", "archive_sha256", "archived_at", "detached_at", "dropped_at")},
+        ),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:

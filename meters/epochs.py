@@ -55,7 +55,7 @@ class Current:
 @dataclass(frozen=True)
 class Places:
     """`archived` epochs are read from their files, whether their partitions are still there or not. Those that
-    `may_vanish` are read from the table, but could be archived while the reader is at work: see `archived_events.py`."""
+    `may_vanish` are read from the table, and could be archived meanwhile: see `archived_events.py`."""
 
     archived: tuple[Epoch, ...]
     may_vanish: tuple[int, ...]

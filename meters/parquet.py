@@ -82,15 +82,16 @@ def write(table: str, columns: Sequence[Column], *, into: Path) -> None:
     names = ", ".join(f'e."{column.name}"' for column in columns)
     raw = into.with_suffix(".csv")
     _copy(
-        f"SELECT {names}, c.id AS customer, m.id AS meter FROM {table} AS e"  # noqa: S608
-        " LEFT JOIN customers_customer AS c ON c.ref = e.customer_ref LEFT JOIN meters_meter AS m ON m.ref = e.meter_ref",
+        f"SELECT {names}, c.id AS customer, m.id AS meter FROM {table} AS e"
+        " LEFT JOIN customers_customer AS c ON c.ref = e.customer_ref"
+        " LEFT JOIN meters_meter AS m ON m.ref = e.meter_ref",
         raw,
     )
     types = {column.name: column.duck_type for column in columns} | IDS
     with _engine(into.parent) as engine:
         # One sort order for all, so that the same events make the same file.
         engine.execute(
-            f"COPY (SELECT * FROM {_csv(raw, types)} ORDER BY customer_ref, meter_ref, timestamp, ident)"  # noqa: S608
+            f"COPY (SELECT * FROM {_csv(raw, types)} ORDER BY customer_ref, meter_ref, timestamp, ident)"
             f" TO {_quoted(into)} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
         )
     raw.unlink()
@@ -102,17 +103,18 @@ def differences(file: Path, table: str, columns: Sequence[Column], *, room: Path
     content = " || chr(31) || ".join(f"coalesce({_in_postgres(column)}, chr(30))" for column in columns)
     _copy(
         "SELECT customer_ref, meter_ref, (timestamp AT TIME ZONE 'UTC')::date, count(*), sum(value), max(value),"
-        f" min(value), sum(('x' || left(md5({content}), 15))::bit(60)::bigint) FROM {table} GROUP BY 1, 2, 3",  # noqa: S608
+        f" min(value), sum(('x' || left(md5({content}), 15))::bit(60)::bigint) FROM {table} GROUP BY 1, 2, 3",
         wanted,
     )
     kept = " || chr(31) || ".join(f"coalesce({_in_duckdb(column)}, chr(30))" for column in columns)
     types = dict(zip(CELL, ("BIGINT", "INTEGER", "DATE", "BIGINT", *["DECIMAL(38,12)"] * 3, "HUGEINT"), strict=True))
     with _engine(room) as engine:
         found = engine.execute(
-            f"WITH kept AS ({_cells('read_parquet(?)', kept)})"  # noqa: S608
+            f"WITH kept AS ({_cells('read_parquet(?)', kept)})"
             f" SELECT customer_ref, meter_ref, day::VARCHAR, w.n, k.n FROM {_csv(wanted, types)} AS w"
             " FULL JOIN kept AS k USING (customer_ref, meter_ref, day)"
-            " WHERE (w.n, w.total, w.vmax, w.vmin, w.content) IS DISTINCT FROM (k.n, k.total, k.vmax, k.vmin, k.content)"
+            " WHERE (w.n, w.total, w.vmax, w.vmin, w.content)"
+            " IS DISTINCT FROM (k.n, k.total, k.vmax, k.vmin, k.content)"
             " ORDER BY 1, 2, 3 LIMIT 10",
             [str(file)],
         ).fetchall()
@@ -134,7 +136,12 @@ def contents(file: Path) -> list[dict[str, Any]]:
 
 
 def read(
-    files: Sequence[Path], *, customer_ref: int | None, meter_ref: int | None, start: datetime | None, end: datetime | None
+    files: Sequence[Path],
+    *,
+    customer_ref: int | None,
+    meter_ref: int | None,
+    start: datetime | None,
+    end: datetime | None,
 ) -> Iterator[dict[str, str | None]]:
     """The events with start <= timestamp < end, every column as text; None means all. Each file in its order."""
     bounds = {
@@ -145,8 +152,7 @@ def read(
     }
     given = {condition: value for condition, value in bounds.items() if value is not None}
     found = _reader().execute(
-        "SELECT COLUMNS(*)::VARCHAR FROM read_parquet(?, union_by_name = true)"  # noqa: S608
-        f" WHERE {' AND '.join(given) or 'true'}",
+        f"SELECT COLUMNS(*)::VARCHAR FROM read_parquet(?, union_by_name = true) WHERE {' AND '.join(given) or 'true'}",
         [[str(file) for file in files], *given.values()],
     )
     names = [name for name, *_ in found.description]
@@ -158,7 +164,7 @@ def read(
 def cells(files: Sequence[Path], *, first: int, last: int) -> list[Cell]:
     """What the files come to per UTC day, of the customers from number `first` to `last`."""
     found = _reader().execute(
-        f"SELECT customer_ref, meter_ref, day, n, total, vmax, vmin FROM ({_cells('read_parquet(?)')})"  # noqa: S608
+        f"SELECT customer_ref, meter_ref, day, n, total, vmax, vmin FROM ({_cells('read_parquet(?)')})"
         " WHERE customer_ref >= ? AND customer_ref <= ?",
         [[str(file) for file in files], first, last],
     )
@@ -176,7 +182,7 @@ def customers(files: Sequence[Path]) -> tuple[int, int] | None:
 
 def _cells(source: str, content: str = "''") -> str:
     return (
-        "SELECT customer_ref, meter_ref, (timestamp AT TIME ZONE 'UTC')::DATE AS day, count(*) AS n,"  # noqa: S608
+        "SELECT customer_ref, meter_ref, (timestamp AT TIME ZONE 'UTC')::DATE AS day, count(*) AS n,"
         " sum(value) AS total, max(value) AS vmax, min(value) AS vmin,"
         f" sum(('0x' || left(md5({content}), 15))::HUGEINT) AS content FROM {source} GROUP BY 1, 2, 3"
     )
@@ -197,10 +203,10 @@ def _in_duckdb(column: Column) -> str:
 
 def _copy(query: str, into: Path) -> None:
     """Stream the rows of a query into a file."""
-    with open(into, "wb", buffering=BYTES) as file, connection.cursor() as cursor:
-        with cursor.copy(f"COPY ({query}) TO STDOUT (FORMAT csv)") as copy:
-            for block in copy:
-                file.write(block)
+    copying = f"COPY ({query}) TO STDOUT (FORMAT csv)"
+    with open(into, "wb", buffering=BYTES) as file, connection.cursor() as cursor, cursor.copy(copying) as copy:
+        for block in copy:
+            file.write(block)
 
 
 def _csv(file: Path, types: dict[str, str]) -> str:

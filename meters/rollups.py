@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
@@ -134,7 +134,12 @@ def repair(found: Sequence[Difference]) -> None:
 def _compute_anew(cells: Sequence[Difference]) -> None:
     customers, days = [cell.customer_ref for cell in cells], [cell.day for cell in cells]
     live, archived = archived_events.per_day(min(customers), max(customers), days=days)
-    given = {"customers": customers, "meters": [cell.meter_ref for cell in cells], "days": days, "archived": archived}
+    given: dict[str, Any] = {
+        "customers": customers,
+        "meters": [cell.meter_ref for cell in cells],
+        "days": days,
+        "archived": archived,
+    }
     with connection.cursor() as cursor:
         cursor.execute(REPAIR.format(live=live, archived=ARCHIVED), given)
 

@@ -26,8 +26,30 @@ from tests.make import JAN
 pytestmark = pytest.mark.django_db
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 RECORDS = "jsonb_populate_recordset(NULL::meters_meterevent, %s::jsonb)"
-ODD = ["plain", "", 'with "quotes", commas', "two\nlines\r\n", "\\N", "NULL", "ä €\u2028\U0001f600", "'; DROP", "\x1f", "{}"]
-VALUES = ["1", "-0.000000000001", "999999999999999", "-999999999999999", "0", "1e3", "0.1", "12345678.9012345", "7", "2"]
+ODD = [
+    "plain",
+    "",
+    'with "quotes", commas',
+    "two\nlines\r\n",
+    "\\N",
+    "NULL",
+    "ä €\u2028\U0001f600",
+    "'; DROP",
+    "\x1f",
+    "{}",
+]
+VALUES = [
+    "1",
+    "-0.000000000001",
+    "999999999999999",
+    "-999999999999999",
+    "0",
+    "1e3",
+    "0.1",
+    "12345678.9012345",
+    "7",
+    "2",
+]
 
 
 def odd(customer) -> list[Record]:
@@ -65,7 +87,7 @@ def test_every_step_leaves_every_event_in_one_place(old, customer):
     for words in steps(old):
         told.append(words)
         assert everything(customer) == before
-    assert [words.partition(" ")[2].split(" ")[0:2] for words in told] == [["is", "archived:"], ["is", "read"], ["is", "archived"]]
+    assert ["is archived:" in told[0], "from its file only" in told[1], "is dropped" in told[2]] == [True] * 3
     assert f"meters_meterevent_{old}" not in partitions()
     assert run("SELECT to_regclass(%s)", f"meters_meterevent_{old}_detached") == [(None,)]
     assert MeterEvent.objects.get().identifier == "later"
@@ -213,10 +235,7 @@ def test_the_task_goes_on_where_one_month_fails(old, settings, monkeypatch):
 
     monkeypatch.setattr(archive_files, "make", failing)
     tasks.archive_events()
-    assert [row.archived_at is None for row in IngestEpoch.objects.filter(epoch__in=[old, second]).order_by("epoch")] == [
-        True,
-        False,
-    ]
+    assert list(IngestEpoch.objects.exclude(archived_at=None).values_list("epoch", flat=True)) == [second]
 
 
 def command(capsys, *arguments: object) -> str:

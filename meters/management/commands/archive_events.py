@@ -12,8 +12,8 @@ from meters import archive
 
 class Command(BaseCommand):
     help = (
-        "Take each epoch that is older than EVENTS_KEPT_MONTHS one step further: into a file, out of the table, dropped. "
-        "Safe to repeat, to kill, and while events come in."
+        "Take each epoch that is older than EVENTS_KEPT_MONTHS one step further: into a file, out of the table, "
+        "dropped. Safe to repeat, to kill, and while events come in."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -28,8 +28,8 @@ class Command(BaseCommand):
 
     def handle(self, *, customer: str | None, meter: str | None, **options: Any) -> None:
         rows = archived_events.listed(
-            customer_ref=customer and _ref(Customer, customer),
-            meter_ref=meter and _ref(Meter, meter),
+            customer_ref=_ref(Customer, customer) if customer else None,
+            meter_ref=_ref(Meter, meter) if meter else None,
             start=options["start"],
             end=options["end"],
         )

@@ -21,9 +21,8 @@ class Command(BaseCommand):
         parser.add_argument("epoch", nargs="?", type=int, help="This one only, e.g. 2601.")
 
     def handle(self, *, epoch: int | None, **options: Any) -> None:
-        audited = IngestEpoch.objects.exclude(archived_at=None).order_by("epoch")
-        if epoch is not None:
-            audited = audited.filter(epoch=epoch)
+        chosen = {} if epoch is None else {"epoch": epoch}
+        audited = list(IngestEpoch.objects.exclude(archived_at=None).filter(**chosen).order_by("epoch"))
         if not audited:
             if epoch is not None:
                 raise CommandError(f"Epoch {epoch} is not archived.")
