@@ -72,9 +72,10 @@ def run(*, events: int, reads: int) -> None:
 
 def _columns(path: Path, events: int) -> str:
     sizes = duckdb.execute(
-        "SELECT path_in_schema, sum(total_compressed_size) FROM parquet_metadata(?) GROUP BY 1 ORDER BY 2 DESC", [str(path)]
-    ).fetchall()
-    return ", ".join(f"{name} {size / events:.1f}" for name, size in sizes if size > events / 20)
+        "SELECT path_in_schema, sum(total_compressed_size) FROM parquet_metadata(?) GROUP BY 1 ORDER BY 2 DESC",
+        [str(path)],
+    )
+    return ", ".join(f"{name} {size / events:.1f}" for name, size in sizes.fetchall() if size > events / 20)
 
 
 def _read(reads: int, start: object) -> None:

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from django.db import connection
+from django.db import connection, transaction
 
 ROW_GROUP = 10_240  # rows that are read to find one
-MEMORY = "512MB"  # larger sorts go to disk
+MEMORY = "512MB"  # of DuckDB; with more it goes to disk
+SORT_MEMORY = "128MB"  # of PostgreSQL, the same
 BYTES = 1 << 20
 # A row of one day of one customer and meter: what two sources of the same events must agree on. `content` adds up the
 # hashes of whole rows.
@@ -78,20 +79,21 @@ def event_columns() -> list[Column]:
 
 
 def write(table: str, columns: Sequence[Column], *, into: Path) -> None:
-    """Make a file of all rows of a partition; beside it for a while, the same uncompressed. Memory: `MEMORY`."""
+    """Make a file of all rows of a partition; beside it for a while, the same uncompressed."""
     names = ", ".join(f'e."{column.name}"' for column in columns)
     raw = into.with_suffix(".csv")
     _copy(
         f"SELECT {names}, c.id AS customer, m.id AS meter FROM {table} AS e"
         " LEFT JOIN customers_customer AS c ON c.ref = e.customer_ref"
-        " LEFT JOIN meters_meter AS m ON m.ref = e.meter_ref",
+        " LEFT JOIN meters_meter AS m ON m.ref = e.meter_ref"
+        # One order of all, so that the same events make the same file. PostgreSQL sorts more than fits into memory.
+        " ORDER BY e.customer_ref, e.meter_ref, e.timestamp, e.ident",
         raw,
     )
     types = {column.name: column.duck_type for column in columns} | IDS
     with _engine(into.parent) as engine:
-        # One sort order for all, so that the same events make the same file.
         engine.execute(
-            f"COPY (SELECT * FROM {_csv(raw, types)} ORDER BY customer_ref, meter_ref, timestamp, ident)"
+            f"COPY (SELECT * FROM {_csv(raw, types)})"
             f" TO {_quoted(into)} (FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP})"
         )
     raw.unlink()
@@ -204,9 +206,11 @@ def _in_duckdb(column: Column) -> str:
 def _copy(query: str, into: Path) -> None:
     """Stream the rows of a query into a file."""
     copying = f"COPY ({query}) TO STDOUT (FORMAT csv)"
-    with open(into, "wb", buffering=BYTES) as file, connection.cursor() as cursor, cursor.copy(copying) as copy:
-        for block in copy:
-            file.write(block)
+    with open(into, "wb", buffering=BYTES) as file, transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL work_mem = '{SORT_MEMORY}'")
+        with cursor.copy(copying) as copy:
+            for block in copy:
+                file.write(block)
 
 
 def _csv(file: Path, types: dict[str, str]) -> str:
