@@ -244,4 +244,6 @@ def test_the_months_of_events_say_where_they_are(epoch, archive_dir, admin_clien
 
 def test_where_no_month_is_listed_it_is_said_when_the_first_begins(admin_client: Client, monkeypatch) -> None:
     monkeypatch.setattr(IngestEpochAdmin, "get_queryset", lambda self, request: IngestEpoch.objects.none())
-    assert "The first month begins with the database." in admin_client.get("/admin/meters/ingestepoch/").content.decode()
+    assert (
+        "The first month begins with the database." in admin_client.get("/admin/meters/ingestepoch/").content.decode()
+    )

@@ -1,10 +1,12 @@
 """Readers of archived events: the same answers as before, or an error, but never a wrong number."""
 
+import json
 import random
 import threading
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import duckdb
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
@@ -178,6 +180,24 @@ def test_a_file_that_is_lost_is_an_error_and_not_zero(old, customer):
         total(customer)
 
 
+def test_months_with_values_of_other_widths_are_read_as_one(epoch, customer, archive_dir):
+    """A file has the narrowest decimals that hold its values."""
+    for months, values in enumerate((["7"], ["0.000000000001"], ["999999999999999", "-0.000000000009"], ["-0.25"])):
+        age(epoch, months)
+        send([event(customer, value, at=JAN + HOUR + months * HOUR / 8) for value in values])
+    age(epoch, 9)
+    before = total(customer, JAN, JAN + 2 * HOUR)
+    for months in range(4):
+        archived(after(epoch, months))
+    assert total(customer, JAN, JAN + 2 * HOUR) == before == Decimal("1000000000000005.749999999992")
+    assert usage(Meter.objects.get(), customer, start=JAN, end=JAN + DAY).quantity == before
+    assert list(rollups.differences()) == []
+    with duckdb.connect() as engine:
+        files = [str(path) for path in archive_dir.glob("*.parquet")]
+        kinds = engine.execute("SELECT DISTINCT type FROM parquet_schema(?) WHERE name = 'value'", [files]).fetchall()
+    assert sorted(kinds) == [("FIXED_LEN_BYTE_ARRAY",), ("INT64",)]
+
+
 # --- proofs ------------------------------------------------------------------------------------------
 
 
@@ -252,9 +272,10 @@ def test_archived_events_are_listed(old, customer, capsys):
     heading, *rows = output.splitlines()
     assert {"identifier", "value", "timestamp", "txid", "payload", "customer", "meter"} <= set(heading.split(","))
     assert len(rows) == 1
-    assert "24.000000000000" in rows[0]
+    assert rows[0].split(",")[heading.split(",").index("value")] == "24.000000000000"
     output, _ = told(capsys, "archived_events", "--format", "json")
     assert len(output.splitlines()) == 30
+    assert json.loads(output.splitlines()[0])["payload"] == {}
     assert told(capsys, "archived_events", "--customer", other.pk) == ("", 0)
     with pytest.raises(CommandError, match="No such customer: 'cus_none'"):
         call_command("archived_events", "--customer", "cus_none")

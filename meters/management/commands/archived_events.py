@@ -1,7 +1,6 @@
 """Lists events out of the archive."""
 
 import csv
-import json
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -48,7 +47,7 @@ class Command(BaseCommand):
 
     def _as_json(self, rows: Iterator[dict[str, str | None]]) -> None:
         for row in rows:
-            self.stdout.write(json.dumps(row, ensure_ascii=False))
+            self.stdout.write(archived_events.as_records([row])[1:-1])
 
 
 def _ref(model: type[Customer] | type[Meter], id: str) -> int:
