@@ -48,3 +48,4 @@ def django_db_setup(django_db_setup: None, django_db_blocker: "object") -> None:
         cursor.execute(FORBID_TRUNCATE)
         for table, trigger in cursor.fetchall():
             cursor.execute(f'ALTER TABLE "{table}" DISABLE TRIGGER "{trigger}"')
+            cursor.execute(f'GRANT TRUNCATE ON "{table}" TO CURRENT_USER')

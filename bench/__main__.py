@@ -1,4 +1,4 @@
-"""`script/bench ingest`: measures on a PostgreSQL of its own, which is removed afterwards."""
+"""`script/bench ingest` and `script/bench archive`: measure on a PostgreSQL of its own, which is removed afterwards."""
 
 import argparse
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="script/bench", description="Measure on a PostgreSQL of its own.")
-    parser.add_argument("what", choices=["ingest"])
+    parser.add_argument("what", choices=["ingest", "archive"])
     parser.add_argument(
         "--events", type=int, default=50_000, help="in each batched item and round (default: %(default)s)"
     )
@@ -30,9 +30,12 @@ def main() -> None:
         from bench.server import running
 
         with running(home):
-            from bench import ingest  # models can be imported only now
+            from bench import archive, ingest  # models can be imported only now
 
-            ingest.run(events=given.events, rounds=given.rounds)
+            if given.what == "archive":
+                archive.run(events=given.events, reads=100 * given.rounds)
+            else:
+                ingest.run(events=given.events, rounds=given.rounds)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

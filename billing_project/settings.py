@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 from billing_project import home
 from billing_project.theme import UNFOLD as UNFOLD
@@ -219,6 +220,13 @@ PORTAL_LINK_SECONDS = env.int("PORTAL_LINK_SECONDS", default=1800)
 
 # A file of events with more refused rows than this is not gone through to its end.
 USAGE_IMPORT_MAX_ERRORS = env.int("USAGE_IMPORT_MAX_ERRORS", default=100_000)
+# Events are kept in the database for so many whole months after that of their receipt, then in files (0: for ever).
+# Fewer than four could let an identifier be forgotten that is still refused: see docs/decisions/0031.
+EVENTS_KEPT_MONTHS = env.int("EVENTS_KEPT_MONTHS", default=0)
+if EVENTS_KEPT_MONTHS != 0 and EVENTS_KEPT_MONTHS < 4:
+    raise ImproperlyConfigured(f"EVENTS_KEPT_MONTHS is {EVENTS_KEPT_MONTHS}: it can be 4 or more, or 0 to keep all.")
+# Where these files are; several machines share it.
+ARCHIVE_DIR = Path(env.str("ARCHIVE_DIR", default="") or home.app_home() / "archive").absolute()
 
 LOGGING = {
     "version": 1,

@@ -84,6 +84,7 @@ UNFOLD: dict[str, Any] = {
                 _item("Events", "list_alt", "meters_meterevent"),
                 _item("Imports", "upload_file", "usage_imports_usageimport"),
                 _item("Quarantine", "front_hand", "meters_quarantinedevent"),
+                _item("Months of events", "inventory", "meters_ingestepoch"),
             ),
             _group(
                 "Pricing",

@@ -49,4 +49,7 @@ TIMETABLE: dict[str, Entry] = {
         30,
         "Replays refused events when somebody has asked for it, or when their customer is known now.",
     ),
+    "archive old events": Entry(
+        "meters.tasks.archive_events", 3600, "Moves months older than EVENTS_KEPT_MONTHS into files, a step at a time."
+    ),
 }

@@ -51,6 +51,16 @@ CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
 """
 
 
+def revoke_changes(table: str) -> str:
+    """SQL that takes from the application's own role the privilege to change or remove rows of `table`.
+
+    The role owns the table and could grant it to itself again, but not by mistake; and a trigger that somebody has
+    switched off is then not all there is. Not for tables that foreign keys point to, or whose own could be violated by
+    a deletion: PostgreSQL checks those by locking rows as the owner, for which it needs UPDATE.
+    """
+    return f"REVOKE UPDATE, DELETE, TRUNCATE ON {table} FROM CURRENT_USER;"
+
+
 ONLY_CHANGE_FUNCTION = """
 CREATE OR REPLACE FUNCTION core_only_change() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

@@ -1,15 +1,15 @@
 """Cancels events: another row says that an event does not count any more, and the rollups follow."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
 from core.errors import InvalidRequest
-from meters import event_writes
+from meters import archived_events, event_writes
 from meters.event_writes import ident_of
 from meters.models import EventCancellation, Meter
-from meters.rollups import CELL_COUNTED
+from meters.rollups import DAY, NOT_CANCELLED
 
 WITHIN = timedelta(hours=24)  # of receipt, as Stripe has it
 FIND = """
@@ -23,7 +23,10 @@ SELECT FROM meters_usageday
 WHERE (customer_ref, meter_ref, day, dimension_ref) = (%(customer)s, %(meter)s, %(day)s, %(dimension)s) FOR UPDATE
 """
 COUNT_AGAIN = f"""
-WITH counted AS ({CELL_COUNTED}),
+WITH counted AS (
+    SELECT value FROM {{events}} WHERE customer_ref = %(customer)s AND meter_ref = %(meter)s
+       AND dimension_ref = %(dimension)s AND timestamp >= %(start)s AND timestamp < %(end)s AND {NOT_CANCELLED}
+),
 emptied AS (
     DELETE FROM meters_usageday WHERE (customer_ref, meter_ref, day, dimension_ref)
         = (%(customer)s, %(meter)s, %(day)s, %(dimension)s) AND NOT EXISTS (SELECT FROM counted)
@@ -103,6 +106,7 @@ def _cancel(cursor: Any, event: _Event, reason: str) -> EventCancellation:
         "dimension": event.dimension_ref,
         "day": event_writes.day_of(event.timestamp),
     }
+    start = event.timestamp.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     cursor.execute(LOCK, cell)
     cancellation, made = EventCancellation.objects.get_or_create(
         ident=event.ident,
@@ -116,7 +120,9 @@ def _cancel(cursor: Any, event: _Event, reason: str) -> EventCancellation:
     )
     if not made:
         raise CannotCancel("This event has already been cancelled.", param="cancel[identifier]")
-    cursor.execute(COUNT_AGAIN, cell)
+    table, archived = archived_events.source(event.customer_ref, event.meter_ref, start, start + DAY)
+    given = cell | {"start": start, "end": start + DAY, "archived": archived[0] if archived else None}
+    cursor.execute(COUNT_AGAIN.format(events=table.replace("%s", "%(archived)s")), given)
     cursor.execute(TAKE_ITEM, cell)
     cursor.execute(DROP_ITEMS, cell)
     cancellation.refresh_from_db(fields=["cancelled_at"])

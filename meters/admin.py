@@ -24,6 +24,7 @@ from core.panels import Panel, show_on
 from customers.models import Customer
 from meters import event_store, lifecycle, overview, payloads
 from meters.aggregations import formula_choices
+from meters.epoch_admin import IngestEpochAdmin as IngestEpochAdmin
 from meters.models import Meter, MeterEvent
 from meters.quarantine_admin import QuarantinedEventAdmin as QuarantinedEventAdmin  # for Django to find it
 

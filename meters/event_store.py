@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db import connection
 
-from meters import epochs
+from meters import archived_events, epochs
 from meters.aggregations import AGGREGATIONS, IN_ORDER, LATEST, quotient
 from meters.event_writes import ident_of as ident_of
 from meters.rollups import split
@@ -279,10 +279,12 @@ def _events(span: Span, columns: str) -> Sql:
     Two ways of which only one is gone: without any cancellation in the span the index alone has all that most
     questions ask for; with one, each event is looked up among them.
     """
+    table, archived = archived_events.source(span.customer_ref, span.meter_ref, span.start, span.end)
     matching, params = _matching(span)
+    params = [*archived, *params]
     cancelled, cancelled_params = _cancellations(span)
-    select = f"SELECT {columns} FROM meters_meterevent AS event WHERE {matching}"
-    this_one = "c.ident = event.ident AND c.epoch = event.epoch"
+    select = f"SELECT {columns} FROM {table} WHERE {matching}"
+    this_one = "c.ident = meters_meterevent.ident AND c.epoch = meters_meterevent.epoch"
     return (
         f"{select} AND NOT (SELECT EXISTS ({cancelled})) UNION ALL {select} AND (SELECT EXISTS ({cancelled}))"
         f" AND NOT EXISTS ({cancelled} AND {this_one})",

@@ -187,3 +187,30 @@ class UsageDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.customer_ref}, {self.meter_ref}, {self.day}"
+
+
+class IngestEpoch(models.Model):
+    """One month of receipt: its partition, and the file that takes its place. The table is made in SQL (0003, 0014);
+    rows are written by `meters/epochs.py` and `meters/archive.py`."""
+
+    epoch = models.SmallIntegerField(primary_key=True)
+    started_at = models.DateTimeField()
+    measured_at = models.DateTimeField(null=True)
+    oldest = models.DateTimeField("oldest event", null=True)
+    newest = models.DateTimeField("newest event", null=True)
+    archived_at = models.DateTimeField(null=True)
+    archive_path = models.TextField("file", null=True)
+    archive_sha256 = models.TextField("SHA-256", null=True)
+    archive_rows = models.BigIntegerField(null=True)
+    detached_at = models.DateTimeField(null=True)
+    dropped_at = models.DateTimeField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "meters_ingestepoch"
+        ordering = ("-epoch",)
+        verbose_name = "month of events"
+        verbose_name_plural = "months of events"
+
+    def __str__(self) -> str:
+        return f"{2000 + self.epoch // 100}-{self.epoch % 100:02}"

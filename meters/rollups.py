@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
+from meters import archived_events
 from meters.aggregations import AGGREGATIONS
 from meters.models import Meter
 
@@ -54,15 +55,28 @@ class Difference:
     events: tuple[Any, ...] | None
 
 
-COUNTED = """
-SELECT customer_ref, meter_ref, (timestamp AT TIME ZONE 'UTC')::date AS day, dimension_ref, value
-FROM meters_meterevent AS event
-WHERE customer_ref >= %(first)s AND customer_ref <= %(last)s AND NOT EXISTS (
-    SELECT FROM meters_eventcancellation AS c WHERE c.ident = event.ident AND c.epoch = event.epoch)
+# {live} is the table, or what stands for it where some events are in files; these come as {archived}.
+NOT_CANCELLED = """
+NOT EXISTS (SELECT FROM meters_eventcancellation AS c
+            WHERE c.ident = meters_meterevent.ident AND c.epoch = meters_meterevent.epoch)
 """
+COUNTED = f"""
+SELECT customer_ref, meter_ref, (timestamp AT TIME ZONE 'UTC')::date AS day, dimension_ref, value
+FROM {{live}} WHERE customer_ref >= %(first)s AND customer_ref <= %(last)s AND {NOT_CANCELLED}
+"""
+ARCHIVED = (
+    "jsonb_to_recordset(%(archived)s::jsonb) AS archived(customer_ref integer, meter_ref integer, day date,"
+    " dimension_ref bigint, value numeric, n bigint, total numeric, vmax numeric, vmin numeric)"
+)
 DAYS = "count(*) AS n, sum(value) AS total, max(value) AS vmax, min(value) AS vmin"
+SUMS = "sum(n) AS n, sum(total) AS total, max(vmax) AS vmax, min(vmin) AS vmin"
 COMPARE_DAYS = f"""
-WITH counted AS (SELECT customer_ref, meter_ref, day, dimension_ref, {DAYS} FROM ({COUNTED}) AS e GROUP BY 1, 2, 3, 4),
+WITH counted AS (
+    SELECT customer_ref, meter_ref, day, dimension_ref, {SUMS} FROM (
+        SELECT customer_ref, meter_ref, day, dimension_ref, {DAYS} FROM ({COUNTED}) AS e GROUP BY 1, 2, 3, 4
+        UNION ALL SELECT customer_ref, meter_ref, day, dimension_ref, n, total, vmax, vmin FROM {ARCHIVED}
+    ) AS parts GROUP BY 1, 2, 3, 4
+),
 kept AS (SELECT * FROM meters_usageday WHERE customer_ref >= %(first)s AND customer_ref <= %(last)s)
 SELECT customer_ref, meter_ref, day, dimension_ref, NULL, kept.n, kept.total, kept.vmax, kept.vmin,
        counted.n, counted.total, counted.vmax, counted.vmin
@@ -73,8 +87,11 @@ ORDER BY 1, 2, 3, 4
 """
 COMPARE_ITEMS = f"""
 WITH counted AS (
-    SELECT customer_ref, meter_ref, day, dimension_ref, value, count(*) AS n FROM ({COUNTED}) AS e
-    WHERE meter_ref = ANY(%(uniques)s) GROUP BY 1, 2, 3, 4, 5
+    SELECT customer_ref, meter_ref, day, dimension_ref, value, sum(n) AS n FROM (
+        SELECT customer_ref, meter_ref, day, dimension_ref, value, 1 AS n FROM ({COUNTED}) AS e
+        WHERE meter_ref = ANY(%(uniques)s)
+        UNION ALL SELECT customer_ref, meter_ref, day, dimension_ref, value, n FROM {ARCHIVED}
+    ) AS parts GROUP BY 1, 2, 3, 4, 5
 ),
 kept AS (SELECT * FROM meters_usageitem WHERE customer_ref >= %(first)s AND customer_ref <= %(last)s)
 SELECT customer_ref, meter_ref, day, dimension_ref, value, kept.n, counted.n
@@ -83,50 +100,46 @@ WHERE kept.n IS DISTINCT FROM counted.n
 ORDER BY 1, 2, 3, 4, 5
 """
 # From what the events say now, whatever was found before.
-CELL = """
-cell AS (
-    SELECT * FROM unnest(%(customers)s::integer[], %(meters)s::integer[], %(days)s::date[])
-        AS cell(customer_ref, meter_ref, day)
-),
-counted AS (
-    SELECT cell.*, e.dimension_ref, e.value FROM cell JOIN meters_meterevent AS e
-        ON e.customer_ref = cell.customer_ref AND e.meter_ref = cell.meter_ref
-       AND e.timestamp >= cell.day::timestamp AT TIME ZONE 'UTC'
-       AND e.timestamp < (cell.day + 1)::timestamp AT TIME ZONE 'UTC'
-    WHERE NOT EXISTS (SELECT FROM meters_eventcancellation AS c WHERE c.ident = e.ident AND c.epoch = e.epoch)
-)
+CELL = "unnest(%(customers)s::integer[], %(meters)s::integer[], %(days)s::date[]) AS cell(customer_ref, meter_ref, day)"
+COUNTED_AGAIN = f"""
+SELECT cell.customer_ref, cell.meter_ref, cell.day, meters_meterevent.dimension_ref, meters_meterevent.value
+FROM {CELL} JOIN {{live}}
+    ON meters_meterevent.customer_ref = cell.customer_ref AND meters_meterevent.meter_ref = cell.meter_ref
+   AND meters_meterevent.timestamp >= cell.day::timestamp AT TIME ZONE 'UTC'
+   AND meters_meterevent.timestamp < (cell.day + 1)::timestamp AT TIME ZONE 'UTC'
+WHERE {NOT_CANCELLED}
 """
-# The events of one day of one customer, meter and combination of dimensions.
-CELL_COUNTED = """
-SELECT value FROM meters_meterevent AS e
-WHERE e.customer_ref = %(customer)s AND e.meter_ref = %(meter)s AND e.dimension_ref = %(dimension)s
-  AND e.timestamp >= %(day)s::timestamp AT TIME ZONE 'UTC' AND e.timestamp < (%(day)s + 1)::timestamp AT TIME ZONE 'UTC'
-  AND NOT EXISTS (SELECT FROM meters_eventcancellation AS c WHERE c.ident = e.ident AND c.epoch = e.epoch)
-"""
-EMPTY = """
-DELETE FROM {table} AS d USING unnest(%(customers)s::integer[], %(meters)s::integer[], %(days)s::date[])
-    AS cell(customer_ref, meter_ref, day)
+ARCHIVED_AGAIN = f"(SELECT archived.* FROM {ARCHIVED} JOIN {CELL} USING (customer_ref, meter_ref, day)) AS archived"
+EMPTY = f"""
+DELETE FROM {{table}} AS d USING {CELL}
 WHERE (d.customer_ref, d.meter_ref, d.day) = (cell.customer_ref, cell.meter_ref, cell.day)
 """
 FILL_DAYS = f"""
-WITH {CELL} INSERT INTO meters_usageday (customer_ref, meter_ref, day, dimension_ref, n, total, vmax, vmin)
-SELECT customer_ref, meter_ref, day, dimension_ref, {DAYS} FROM counted GROUP BY 1, 2, 3, 4
+INSERT INTO meters_usageday (customer_ref, meter_ref, day, dimension_ref, n, total, vmax, vmin)
+SELECT customer_ref, meter_ref, day, dimension_ref, {SUMS} FROM (
+    SELECT customer_ref, meter_ref, day, dimension_ref, {DAYS} FROM ({COUNTED_AGAIN}) AS e GROUP BY 1, 2, 3, 4
+    UNION ALL SELECT customer_ref, meter_ref, day, dimension_ref, n, total, vmax, vmin FROM {ARCHIVED_AGAIN}
+) AS parts GROUP BY 1, 2, 3, 4
 """
 FILL_ITEMS = f"""
-WITH {CELL} INSERT INTO meters_usageitem (customer_ref, meter_ref, day, dimension_ref, value, n)
-SELECT customer_ref, meter_ref, day, dimension_ref, value, count(*) FROM counted
-WHERE meter_ref = ANY(%(uniques)s) GROUP BY 1, 2, 3, 4, 5
+INSERT INTO meters_usageitem (customer_ref, meter_ref, day, dimension_ref, value, n)
+SELECT customer_ref, meter_ref, day, dimension_ref, value, sum(n) FROM (
+    SELECT customer_ref, meter_ref, day, dimension_ref, value, 1 AS n FROM ({COUNTED_AGAIN}) AS e
+    WHERE meter_ref = ANY(%(uniques)s)
+    UNION ALL SELECT customer_ref, meter_ref, day, dimension_ref, value, n FROM {ARCHIVED_AGAIN}
+) AS parts GROUP BY 1, 2, 3, 4, 5
 """
-REPAIR = (EMPTY.format(table="meters_usageday"), EMPTY.format(table="meters_usageitem"), FILL_DAYS, FILL_ITEMS)
 
 
 def differences() -> Iterator[Difference]:
     """Every day on which a rollup and the events disagree, each share of the customers compared in one snapshot."""
+    uniques = _uniques()
     with connection.cursor() as cursor:
         for first, last in _shares():
-            share: dict[str, Any] = {"first": first, "last": last, "uniques": _uniques()}
-            for compare in (COMPARE_DAYS, COMPARE_ITEMS):
-                cursor.execute(compare, share)
+            source = archived_events.per_day(first, last, uniques=uniques)
+            share: dict[str, Any] = {"first": first, "last": last, "uniques": uniques}
+            for compare, archived in ((COMPARE_DAYS, source.days), (COMPARE_ITEMS, source.items)):
+                cursor.execute(compare.format(live=source.live), share | {"archived": archived})
                 for customer_ref, meter_ref, day, dimension_ref, value, *figures in cursor.fetchall():
                     half = len(figures) // 2
                     kept, counted = _figures(figures[:half]), _figures(figures[half:])
@@ -137,13 +150,23 @@ def repair(found: Sequence[Difference]) -> None:
     """Compute these days anew from the events. Locks: ingestion, once per `CELLS` days."""
     keys = sorted({(d.customer_ref, d.meter_ref, d.day) for d in found})
     for start in range(0, len(keys), CELLS):
-        customers, meters, days = (list(column) for column in zip(*keys[start : start + CELLS], strict=True))
-        cells: dict[str, Any] = {"customers": customers, "meters": meters, "days": days, "uniques": _uniques()}
         with transaction.atomic(), connection.cursor() as cursor:
             # A statement of its own: what follows has to see all that was committed until ingestion stood still.
             cursor.execute("SELECT meters_hold_ingest()")
-            for statement in REPAIR:
-                cursor.execute(statement, cells)
+            compute_anew(keys[start : start + CELLS])
+
+
+def compute_anew(keys: Sequence[tuple[int, int, date]]) -> None:
+    """The days of these customers and meters. The caller holds ingestion."""
+    customers, meters, days = (list(column) for column in zip(*keys, strict=True))
+    uniques = _uniques()
+    source = archived_events.per_day(min(customers), max(customers), uniques=uniques, days=days)
+    cells: dict[str, Any] = {"customers": customers, "meters": meters, "days": days, "uniques": uniques}
+    with connection.cursor() as cursor:
+        for table in ("meters_usageday", "meters_usageitem"):
+            cursor.execute(EMPTY.format(table=table), cells)
+        cursor.execute(FILL_DAYS.format(live=source.live), cells | {"archived": source.days})
+        cursor.execute(FILL_ITEMS.format(live=source.live), cells | {"archived": source.items})
 
 
 def _uniques() -> list[int]:
@@ -161,8 +184,9 @@ def _shares() -> Iterator[tuple[int, int]]:
             " UNION ALL SELECT min(customer_ref), max(customer_ref) FROM meters_usageday"
             " UNION ALL SELECT min(customer_ref), max(customer_ref) FROM meters_usageitem) AS all_refs"
         )
-        first, last = cursor.fetchone()
-    if first is not None:
+        refs = [ref for ref in [*cursor.fetchone(), *(archived_events.customers() or ())] if ref is not None]
+    if refs:
+        first, last = min(refs), max(refs)
         yield from ((start, start + CUSTOMERS - 1) for start in range(first, last + 1, CUSTOMERS))
 
 

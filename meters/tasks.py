@@ -7,11 +7,13 @@ from celery import shared_task
 from kombu.exceptions import OperationalError
 
 from core import clock
-from meters import epochs, error_reports, replay
+from core.sweep import each
+from meters import archive, epochs, error_reports, replay
 from meters.models import QuarantinedEvent
 
 log = logging.getLogger(__name__)
 PART = 5000  # events; a few seconds of work
+DAY_SECONDS = 86_400
 
 
 @shared_task
@@ -44,3 +46,14 @@ def ring() -> None:
         replay_quarantined.delay()
     except OperationalError:
         log.warning("the broker does not answer; the replays wait for the next look")
+
+
+@shared_task(time_limit=DAY_SECONDS)
+def archive_events() -> None:
+    """One step of each epoch that is due; one that fails stops no other. A month of events can take many minutes."""
+    each("archive_events", map(str, archive.due()), _archive)
+
+
+def _archive(number: str) -> bool:
+    log.info("%s", archive.archive(int(number)))
+    return True

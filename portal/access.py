@@ -13,6 +13,7 @@ from django.views.generic import View
 
 from core import clock
 from customers.models import Customer
+from meters.archived_events import EventsArchived
 from portal.models import PortalSession
 from portal.sessions import session_of_browser
 
@@ -85,6 +86,8 @@ class CustomerPage(PortalView):
             return super().answer(request, *args, **kwargs)
         except Http404:
             return render(request, "portal/not_found.html", self._frame() | {"tab": ""}, status=404)
+        except EventsArchived:
+            return render(request, "portal/archived.html", self._frame(), status=503)
 
     def get(self, request: HttpRequest, **ids: str) -> HttpResponse:
         return render(request, self.template_name, self._frame() | self.context(**ids))

@@ -19,7 +19,8 @@ os.environ["APP_HOME"] = str(RUN_DIR)
 os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 50
 os.environ["BROKER_URL"] = "memory://"
 os.environ.setdefault("DATABASE_POOL_SIZE", "24")  # tests race with up to 16 threads
-for name in ("DATABASE_URL", "LIVEMODE", "HTTPS_ONLY", "PUBLIC_URL", "DEBUG", "TRUSTED_PROXIES", "BEHIND_TLS_PROXY"):
+NOT_INHERITED = "DATABASE_URL LIVEMODE HTTPS_ONLY PUBLIC_URL DEBUG TRUSTED_PROXIES BEHIND_TLS_PROXY EVENTS_KEPT_MONTHS"
+for name in (*NOT_INHERITED.split(), "ARCHIVE_DIR"):
     os.environ.pop(name, None)
 if given := os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = given

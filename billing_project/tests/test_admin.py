@@ -18,6 +18,7 @@ from core import clock
 from core.admin import PageAdmin
 from customers.models import Customer
 from invoices.models import Invoice
+from meters.models import IngestEpoch
 from meters.resources import METER
 from portal.sessions import create_session
 from subscriptions.models import Subscription
@@ -81,7 +82,8 @@ def test_every_empty_list_says_what_to_do(admin_client: Client) -> None:
         answer = admin_client.get(page(model, "changelist"))
         words = admin.site._registry[model].empty_list
         assert words or model is LogEntry
-        assert words in html.unescape(answer.content.decode())
+        # The first month of events is there from the start; meters/tests/test_admin.py takes it away.
+        assert model is IngestEpoch or words in html.unescape(answer.content.decode())
 
 
 def test_every_page_answers(business: None, admin_client: Client) -> None:

@@ -10,8 +10,11 @@ from django.test import Client
 from django.urls import reverse
 
 from core.sql import TookTooLong, time_limit
-from meters import overview
-from meters.models import Meter, MeterEvent
+from meters import archive_files, overview
+from meters.epoch_admin import IngestEpochAdmin
+from meters.ingest import Record
+from meters.models import IngestEpoch, Meter, MeterEvent
+from meters.tests.archives import age, archived, send
 from tests import make
 from tests.forms import errors_of, submit
 from tests.make import JAN, utc
@@ -218,3 +221,29 @@ def _connection_parameters() -> dict[str, Any]:
     wanted = ("host", "port", "user", "password", "dbname")
     given = connection.get_connection_params()
     return {name: given[name] for name in wanted if given.get(name)}
+
+
+def test_the_months_of_events_say_where_they_are(epoch, archive_dir, admin_client: Client) -> None:
+    make.meter()
+    send([Record("tokens", {"stripe_customer_id": make.customer().pk, "value": "5"}, "a", JAN)])
+    age(epoch)
+    made = archived(epoch)
+
+    rows = admin_client.get("/admin/meters/ingestepoch/").content.decode()
+    page = admin_client.get(f"/admin/meters/ingestepoch/{epoch}/change/").content.decode()
+
+    for word in ("Current", "Ended", "Archived", str(made), made.archive_path):
+        assert word in rows
+    assert made.archive_sha256 in page
+    assert str(archive_dir) in page
+    assert "the file is not there" not in page
+    archive_files.path_of(made).unlink()
+    assert "the file is not there" in admin_client.get(f"/admin/meters/ingestepoch/{epoch}/change/").content.decode()
+    assert admin_client.post(f"/admin/meters/ingestepoch/{epoch}/change/", {"archive_path": "x"}).status_code == 403
+
+
+def test_where_no_month_is_listed_it_is_said_when_the_first_begins(admin_client: Client, monkeypatch) -> None:
+    monkeypatch.setattr(IngestEpochAdmin, "get_queryset", lambda self, request: IngestEpoch.objects.none())
+    assert (
+        "The first month begins with the database." in admin_client.get("/admin/meters/ingestepoch/").content.decode()
+    )

@@ -4,7 +4,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, ProgrammingError, transaction
 
 from core import clock
 from meters import epochs, tasks
@@ -64,7 +64,9 @@ def test_rotation_does_nothing_twice(epoch, customer):
 
 def test_the_task_keeps_to_the_clock(epoch):
     tasks.rotate_epoch()
-    assert epochs.current(fresh=True).number == max(epoch, epochs.number_of(clock.now()))
+    number = epochs.number_of(clock.now())
+    assert epochs.current(fresh=True).number == max(epoch, number)
+    assert f"meters_meterevent_{after(number, 1)}" in partitions()
 
 
 def test_a_process_that_does_not_know_the_new_epoch_learns_of_it(epoch, customer):
@@ -180,10 +182,23 @@ def test_events_are_append_only_in_every_partition(epoch, customer, what):
     _caught_by_the_rest(9901, customer)
     for part in ("", f"_{epoch}", f"_{after(epoch, 2)}", "_rest"):
         table = f"meters_meterevent{part}"
+        run(f"REVOKE TRUNCATE ON {table} FROM CURRENT_USER")  # tests may, see conftest.py
+        with pytest.raises(ProgrammingError, match=f"permission denied for table {table}"), transaction.atomic():
+            run(what.format(table))
+        run(f"GRANT UPDATE, DELETE, TRUNCATE ON {table} TO CURRENT_USER")
         if part != f"_{after(epoch, 2)}":  # conftest.py switched it off
             run(f"ALTER TABLE {table} ENABLE TRIGGER {table}_no_truncate")
         with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
             run(what.format(table))
+
+
+def test_nobody_was_granted_what_a_new_partition_refuses(epoch, customer):
+    begin(after(epoch, 1))
+    _caught_by_the_rest(after(epoch, 3), customer)
+    run("SELECT meters_make_partition(%s)", after(epoch, 3))
+    for part in ("", "_rest", f"_{after(epoch, 2)}", f"_{after(epoch, 3)}"):
+        may = run("SELECT has_table_privilege(%s, 'UPDATE, DELETE')", f"meters_meterevent{part}")
+        assert may == [(False,)], part
 
 
 def test_truncating_the_whole_is_refused_by_each_part(epoch, customer):
@@ -212,6 +227,7 @@ def test_what_the_default_partition_caught_moves_to_its_own(epoch, customer):
     assert run("SELECT meters_make_partition(%s)", number) == [(False,)]
     assert run(f"SELECT ident, txid, received_at FROM meters_meterevent_{number}") == [before]
     assert run("SELECT count(*) FROM meters_meterevent_rest") == [(0,)]
+    run("GRANT DELETE ON meters_meterevent TO CURRENT_USER")
     with pytest.raises(IntegrityError, match="append-only"):
         run("DELETE FROM meters_meterevent")
 

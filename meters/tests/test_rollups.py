@@ -8,7 +8,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -267,10 +267,8 @@ def test_control_a_rebuild_that_does_not_hold_ingestion_loses_events(meter, monk
             assert finish.wait(5)
 
     def repair_unheld() -> None:
-        cells = {"customers": [customer.ref], "meters": [meter.ref], "days": [found[0].day], "uniques": []}
-        with transaction.atomic(), connection.cursor() as cursor:
-            for statement in rollups.REPAIR:
-                cursor.execute(statement, cells)
+        with transaction.atomic():
+            rollups.compute_anew([(customer.ref, meter.ref, found[0].day)])
 
     writer = Run(slow).start()
     assert stored.wait(5)

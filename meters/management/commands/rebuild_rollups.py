@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *, check: bool, **options: Any) -> None:
         found = list(differences())
         for difference in found:
-            self.stdout.write(_line(difference))
+            self.stdout.write(in_words(difference))
         if not found:
             self.stdout.write("The rollup is what the events say.")
         elif check:
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{len(found)} days differed and were computed anew from the events.")
 
 
-def _line(found: Difference) -> str:
+def in_words(found: Difference) -> str:
     where = f"customer {found.customer_ref}, meter {found.meter_ref}, {found.day}"
     if found.dimension_ref:
         where += f", dimensions {found.dimension_ref}"
