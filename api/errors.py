@@ -68,12 +68,19 @@ class LockTimeout(BillingError):
     should_retry = True
 
 
+class Unavailable(BillingError):
+    """Nothing is wrong with the request, but it cannot be carried out just now."""
+
+    should_retry = True
+
+
 STATUSES: Mapping[type[BillingError], int] = {
     Unauthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
     UnknownURL: 404,
     IdempotencyKeyInUse: 409,
+    Unavailable: 503,
 }
 STATUSES_BY_CODE: Mapping[str, int] = {"lock_timeout": 429, "rate_limit": 429}
 
@@ -85,9 +92,17 @@ def status_of(error: BillingError) -> int:
     return STATUSES_BY_CODE.get(error.code or "", 400)
 
 
+def status_under(path: str, error: BillingError) -> int:
+    """/v2 answers a mismatched idempotency key with 409 where /v1 answers 400."""
+    if isinstance(error, IdempotencyMismatch) and path.startswith("/v2/"):
+        return 409
+    return status_of(error)
+
+
 def envelope(error: BillingError) -> dict[str, Any]:
     """The body that tells the caller of `error`."""
-    kind = "idempotency_error" if isinstance(error, IdempotencyMismatch) else "invalid_request_error"
+    kinds = {IdempotencyMismatch: "idempotency_error", Unavailable: "api_error"}
+    kind = next((word for known, word in kinds.items() if isinstance(error, known)), "invalid_request_error")
     shown = {
         "type": kind,
         "code": error.code,
@@ -113,6 +128,8 @@ def headers_of(error: BillingError) -> dict[str, str]:
         headers["Stripe-Should-Retry"] = "true" if error.should_retry else "false"
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="Countinghouse"'
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = "1"
     return headers
 
 
@@ -132,18 +149,12 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response:
         request_id = getattr(request, "request_id", "-")
         logger.error("request %s failed", request_id, exc_info=exc)
         return Response(server_error(), status=500)
-    answer = Response(envelope(error), status=_v2_status(error, request), headers=headers_of(error))
+    path = request.path if request is not None else ""
+    answer = Response(envelope(error), status=status_under(path, error), headers=headers_of(error))
     if isinstance(exc, exceptions.MethodNotAllowed):
         view = context.get("view")
         answer["Allow"] = ", ".join(view.allowed_methods) if view else ""
     return answer
-
-
-def _v2_status(error: BillingError, request: Any) -> int:
-    """/v2 answers a mismatched idempotency key with 409 where /v1 answers 400."""
-    if isinstance(error, IdempotencyMismatch) and request is not None and request.path.startswith("/v2/"):
-        return 409
-    return status_of(error)
 
 
 def as_billing_error(exc: Exception, request: Any = None) -> BillingError | None:

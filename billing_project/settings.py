@@ -98,6 +98,10 @@ DATABASES["default"]["OPTIONS"] |= {
     "prepare_threshold": 5,
     "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=8), "timeout": 10},
 }
+# Threads of the web server in which Django answers; events do without.
+WEB_THREADS = int(env.str("WEB_THREADS", default="") or 4)
+# Events that may wait for their turn to be stored; who comes then is told to try again.
+EVENTS_WAITING = env.int("EVENTS_WAITING", default=20_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -66,6 +66,7 @@ class NewEvent:
     timestamp: datetime
     timestamp_given: bool
     payload: dict[str, str]
+    key: int | None = None  # `mark_of` the Idempotency-Key it came with
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class KnownEvent:
     timestamp: datetime
     timestamp_given: bool
     payload: dict[str, str]
+    key: int | None = None
 
 
 def ident_of(identifier: str) -> UUID:
@@ -89,6 +91,11 @@ def hex_ident(identifier: str) -> str:
     return blake2b(identifier.encode(), digest_size=16).hexdigest()
 
 
+def mark_of(key: str) -> int:
+    """A small hash of an Idempotency-Key: tells a retry from another sender of the same identifier."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big", signed=True)
+
+
 def statement(epoch: Current) -> str:
     """The SQL that stores events in an epoch. Its parameters are those of `parameters`."""
     unknown = UNKNOWN.format(", ".join(map(str, epoch.look_back))) if epoch.look_back else ""
@@ -97,6 +104,11 @@ def statement(epoch: Current) -> str:
 
 def parameters(events: Sequence[NewEvent]) -> list[Any]:
     return [orjson.dumps(events, default=str).decode(), len(events)]
+
+
+def refused_of(events: Sequence[NewEvent], stored: Sequence[UUID] | None) -> set[str]:
+    """The idents that were there already, from what the statement answers: None where it has stored every event."""
+    return set() if stored is None else {event.ident for event in events} - {ident.hex for ident in stored}
 
 
 def store(events: Sequence[NewEvent]) -> set[str]:
@@ -111,7 +123,7 @@ def store(events: Sequence[NewEvent]) -> set[str]:
             cursor.execute(statement(epochs.current(fresh=turn > 0)), given)
             is_open, stored = cursor.fetchone()
             if is_open:
-                return set() if stored is None else {e.ident for e in events} - {ident.hex for ident in stored}
+                return refused_of(events, stored)
     raise AssertionError("the epoch of receipt changes faster than events can be stored")
 
 

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 
 from django.db import connection
 
+from api.errors import IdempotencyMismatch
 from core.errors import BillingError
 from meters import event_writes, records
 from meters.conflicts import ConflictingEvent, DuplicateEvent, conflict_of, same_content
-from meters.event_writes import NewEvent, hex_ident
+from meters.event_writes import NewEvent, hex_ident, mark_of
 from meters.models import Meter
 from meters.payloads import stored_part
-from meters.records import NEWEST, OLDEST, EventRefused, Owner, Record
+from meters.records import NEWEST, OLDEST, EventRefused, Owner, Record, identifier_of_key
 
 __all__ = [
     "NEWEST",
@@ -31,6 +32,10 @@ __all__ = [
     "record_event",
 ]
 
+OTHER_REQUEST = (
+    "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using "
+    "another Idempotency-Key if you meant to execute a different request."
+)
 OWNERS = """
 SELECT customer.id, customer.ref, clock.frozen_time
 FROM customers_customer AS customer LEFT JOIN customers_testclock AS clock ON clock.id = customer.test_clock_id
@@ -43,6 +48,7 @@ class Outcome(Enum):
     DUPLICATE = "duplicate"
     CONFLICT = "conflict"
     REJECTED = "rejected"
+    REPLAYED = "replayed"
 
 
 class Accepted(NamedTuple):
@@ -58,7 +64,7 @@ class Accepted(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What became of one record: `event` where it was stored, else `error`."""
+    """What became of one record: `event` where it is stored by this request or by the one it repeats, else `error`."""
 
     outcome: Outcome
     event: Accepted | None = None
@@ -78,7 +84,14 @@ class Result(NamedTuple):
         return self.error.param if self.error else None
 
 
-class _Checked(NamedTuple):
+class Catalogue(NamedTuple):
+    """What records are checked against: active meters by event name, customers by the text that names them."""
+
+    meters: Mapping[str, Meter]
+    owners: Mapping[str, Owner]
+
+
+class Checked(NamedTuple):
     """A record in which nothing is wrong, and the event that it would become."""
 
     accepted: Accepted
@@ -121,14 +134,14 @@ def ingest(given: Sequence[Record], *, at: datetime) -> list[Result]:
 
 def _ingest_chunk(given: Sequence[Record], at: datetime) -> list[Result]:
     checked = list(_check(given, at))
-    firsts: dict[str, _Checked] = {}
+    firsts: dict[str, Checked] = {}
     for entry in checked:
-        if isinstance(entry, _Checked):
+        if isinstance(entry, Checked):
             firsts.setdefault(entry.event.ident, entry)
     refused = event_writes.store([entry.event for entry in firsts.values()]) if firsts else set()
     if not refused and len(firsts) == len(checked):
         return [Result(Outcome.STORED, entry.accepted) for entry in firsts.values()]
-    compare = _comparison(firsts, refused)
+    compare = comparison(firsts, refused)
     return [
         Result(Outcome.REJECTED, error=entry)
         if isinstance(entry, EventRefused)
@@ -139,29 +152,32 @@ def _ingest_chunk(given: Sequence[Record], at: datetime) -> list[Result]:
     ]
 
 
-def _comparison(firsts: dict[str, _Checked], refused: set[str]) -> Callable[[_Checked], Result]:
-    """Tells a repetition of what is stored from a conflict with it."""
+def comparison(firsts: Mapping[str, Checked], refused: set[str]) -> Callable[[Checked], Result]:
+    """Tells a repetition of what is stored from a conflict with it, and a retry from both. Reads what is stored."""
     known = event_writes.known(list(refused)) if refused else {}
 
-    def compare(entry: _Checked) -> Result:
+    def compare(entry: Checked) -> Result:
         ident, meter = entry.event.ident, entry.accepted.meter
         stored = known[ident] if ident in refused else firsts[ident].event
-        if same_content(meter, stored, entry.event):
+        is_same = same_content(meter, stored, entry.event)
+        if entry.event.key is not None and stored.key == entry.event.key:
+            if is_same:
+                return Result(Outcome.REPLAYED, entry.accepted._replace(timestamp=stored.timestamp))
+            return Result(Outcome.CONFLICT, error=IdempotencyMismatch(OTHER_REQUEST))
+        if is_same:
             return Result(Outcome.DUPLICATE, error=DuplicateEvent(entry.accepted.identifier))
         return Result(Outcome.CONFLICT, error=conflict_of(entry.accepted.identifier, stored, entry.event))
 
     return compare
 
 
-def _check(given: Sequence[Record], at: datetime) -> Iterator[_Checked | EventRefused]:
+def _check(given: Sequence[Record], at: datetime) -> Iterator[Checked | EventRefused]:
     """Each record checked by itself; meters and customers are read once for all."""
     storable = [_refusal(records.check_texts, record) for record in given]
-    readable = [record for record, error in zip(given, storable, strict=True) if error is None]
-    meters = _active_meters(readable)
-    owners = _owners(readable, meters)
+    catalogue = read_catalogue([record for record, error in zip(given, storable, strict=True) if error is None])
     for record, error in zip(given, storable, strict=True):
         try:
-            yield error or _checked(record, meters, owners=owners, at=at)
+            yield error or check(record, catalogue, at=at)
         except EventRefused as refused:
             yield refused
 
@@ -174,27 +190,41 @@ def _refusal(check: Callable[[Any], None], record: Record) -> EventRefused | Non
     return None
 
 
-def _checked(record: Record, meters: dict[str, Meter], *, owners: dict[str, Owner], at: datetime) -> _Checked:
-    """Raises EventRefused."""
-    event_name, payload, identifier, timestamp = record
-    meter = meters.get(event_name)
+def check(record: Record, catalogue: Catalogue, *, at: datetime) -> Checked:
+    """What a record with storable texts would become. Raises EventRefused."""
+    event_name, payload, identifier, timestamp, key = record
+    meter = catalogue.meters.get(event_name)
     if meter is None:
         raise records.no_meter(event_name)
-    owner = owners.get(customer_id := records.customer_id_of(meter, payload))
+    owner = catalogue.owners.get(customer_id := records.customer_id_of(meter, payload))
     if owner is None:
         raise records.no_customer(meter, customer_id)
     now = owner.frozen_time or at
     happened = timestamp or now.replace(microsecond=0)
     records.check_time(happened, now)
     value = records.value_of(meter, payload)
-    identifier = identifier or str(uuid.uuid4())
+    identifier = identifier or (identifier_of_key(key) if key else str(uuid.uuid4()))
     stored = stored_part(meter, payload, customer_id=owner.id, value=value)
-    return _Checked(
+    return Checked(
         Accepted(meter, owner.id, identifier, value, happened, payload, now),
         NewEvent(
-            hex_ident(identifier), identifier, owner.ref, meter.ref, value, happened, timestamp is not None, stored
+            hex_ident(identifier),
+            identifier,
+            owner.ref,
+            meter.ref,
+            value,
+            happened,
+            timestamp is not None,
+            stored,
+            mark_of(key) if key else None,
         ),
     )
+
+
+def read_catalogue(given: Sequence[Record]) -> Catalogue:
+    """The meters and customers that these records name, as far as there are any: two queries."""
+    meters = _active_meters(given)
+    return Catalogue(meters, _owners(given, meters))
 
 
 def _active_meters(given: Sequence[Record]) -> dict[str, Meter]:

@@ -1,9 +1,11 @@
 """What a record must be to be counted: its texts, its time, its value, and whose it is."""
 
 import re
+import uuid
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from core.errors import BillingError
@@ -28,12 +30,20 @@ class EventRefused(BillingError):
 
 
 class Record(NamedTuple):
-    """One event as its sender tells it. Texts are as they came; times are aware."""
+    """One event as its sender tells it. Texts are as they came; times are aware. `key` is the Idempotency-Key of a
+    request that brought this event alone."""
 
     event_name: str
     payload: Mapping[str, str]
     identifier: str | None = None
     timestamp: datetime | None = None
+    key: str | None = None
+
+
+def identifier_of_key(key: str, position: int | None = None) -> str:
+    """The identifier of an event that came without one under an Idempotency-Key: the same for each retry."""
+    text = f"{key}\n{'' if position is None else position}"
+    return str(uuid.UUID(bytes=blake2b(text.encode(), digest_size=16).digest()))
 
 
 class Owner(NamedTuple):
