@@ -43,6 +43,7 @@ class HotPath:
         self.callers, self.catalogue = Callers(), KeptCatalogue()
         self.writer = Writer(most_waiting=most_waiting)
         self.headers = answers.fixed_headers()
+        self.https_only = settings.SECURE_SSL_REDIRECT
         self.hosts: set[bytes] = set()
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -100,7 +101,7 @@ class HotPath:
             and (key is None or (0 < len(key) <= MAX_KEY and not key.isspace()))
             and b"authorization" in headers
             and self._is_host(headers.get(b"host", b""))
-            and (not settings.SECURE_SSL_REDIRECT or _is_secure(headers))
+            and (not self.https_only or _is_secure(headers))
         )
 
     def _is_host(self, host: bytes) -> bool:

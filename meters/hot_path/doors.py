@@ -37,26 +37,22 @@ class FormDoor:
     path = "/v1/billing/meter_events"
     content_type = b"application/x-www-form-urlencoded"
 
+    def __init__(self) -> None:
+        self.livemode = settings.LIVEMODE
+
     def read(self, body: bytes, key: str | None) -> Record | None:
         given: dict[str, str] = {}
         payload: dict[str, str] = {}
         try:
-            for pair in body.split(b"&"):
-                name, _, value = pair.partition(b"=")
-                if b"%" in pair or b"+" in pair:
-                    name, value = (
-                        unquote_to_bytes(name.replace(b"+", b" ")),
-                        unquote_to_bytes(value.replace(b"+", b" ")),
-                    )
-                text = name.decode()
-                into = given
+            for name, value in _pairs(body):
+                into, text = given, name
                 if text.startswith("payload[") and text.endswith("]"):
                     into, text = payload, text[8:-1]
                     if not text or text.isdigit() or "[" in text or "]" in text:
                         return None
                 if text in into:
                     return None
-                into[text] = said
+                into[text] = value
         except UnicodeDecodeError:
             return None
         seconds = given.pop("timestamp", None)
@@ -73,7 +69,7 @@ class FormDoor:
                 "created": unix(event.created),
                 "event_name": event.meter.event_name,
                 "identifier": event.identifier,
-                "livemode": settings.LIVEMODE,
+                "livemode": self.livemode,
                 "payload": event.payload,
                 "timestamp": unix(event.timestamp),
             }
@@ -88,6 +84,9 @@ class JsonDoor:
 
     path = "/v2/billing/meter_events"
     content_type = b"application/json"
+
+    def __init__(self) -> None:
+        self.livemode = settings.LIVEMODE
 
     def read(self, body: bytes, key: str | None) -> Record | None:
         try:
@@ -112,7 +111,7 @@ class JsonDoor:
                 "created": rfc3339(event.created),
                 "event_name": event.meter.event_name,
                 "identifier": event.identifier,
-                "livemode": settings.LIVEMODE,
+                "livemode": self.livemode,
                 "payload": event.payload,
                 "timestamp": rfc3339(event.timestamp),
             }
@@ -122,11 +121,13 @@ class JsonDoor:
         return error_under_v2(error)
 
 
-def _text(raw: bytes) -> str:
-    """Raises UnicodeDecodeError."""
-    if b"%" in raw or b"+" in raw:
-        raw = unquote_to_bytes(raw.replace(b"+", b" "))
-    return raw.decode()
+def _pairs(body: bytes) -> list[tuple[str, str]]:
+    """The names and values of a form. Raises UnicodeDecodeError."""
+    if b"%" in body or b"+" in body:
+        raw = [pair.partition(b"=") for pair in body.replace(b"+", b" ").split(b"&")]
+        return [(unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()) for name, _, value in raw]
+    found = [pair.partition("=") for pair in body.decode().split("&")]
+    return [(name, value) for name, _, value in found]
 
 
 def _record(
