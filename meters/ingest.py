@@ -162,7 +162,8 @@ def comparison(firsts: Mapping[str, Checked], refused: set[str]) -> Callable[[Ch
         is_same = same_content(meter, stored, entry.event)
         if entry.event.key is not None and stored.key == entry.event.key:
             if is_same:
-                return Result(Outcome.REPLAYED, entry.accepted._replace(timestamp=stored.timestamp))
+                first = entry if ident in refused else firsts[ident]
+                return Result(Outcome.REPLAYED, first.accepted._replace(timestamp=stored.timestamp))
             return Result(Outcome.CONFLICT, error=IdempotencyMismatch(OTHER_REQUEST))
         if is_same:
             return Result(Outcome.DUPLICATE, error=DuplicateEvent(entry.accepted.identifier))

@@ -2,7 +2,6 @@
 takes what is unusual there."""
 
 from collections.abc import Mapping
-from copy import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -70,9 +69,8 @@ def error_under_v2(error: BillingError) -> BillingError:
     reason: str | None = getattr(error, "reason", None)
     if reason is None:
         return error
-    renamed = copy(error)
-    renamed.code = CODES.get(reason, reason)
-    return renamed
+    code = CODES.get(reason, reason)
+    return BillingError(error.message, param=error.param, code=code, should_retry=error.should_retry)
 
 
 def rfc3339(at: datetime) -> str:

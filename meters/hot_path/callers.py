@@ -13,6 +13,7 @@ from meters.hot_path.threads import in_thread
 AHEAD_SECONDS = 3.0  # from then on a key in use is read again, while it still serves
 MOST_SECONDS = 5.0  # a revocation is effective by then, even if nobody tells of it
 MOST = 1_000
+Known = dict[bytes, tuple[ApiKey, float]]  # the key, and when it was read
 
 
 class Callers:
@@ -23,7 +24,7 @@ class Callers:
         self.changed()
 
     def changed(self) -> None:
-        self.known: dict[bytes, tuple[ApiKey, float]] = {}
+        self.known: Known = {}
         self.reading: dict[bytes, asyncio.Task[ApiKey | None]] = {}
 
     async def find(self, header: bytes) -> ApiKey | None:
@@ -40,22 +41,23 @@ class Callers:
     def _reading(self, mark: bytes, header: bytes) -> "asyncio.Task[ApiKey | None]":
         """One for all who ask at the same time."""
         if mark not in self.reading:
-            self.reading[mark] = asyncio.create_task(self._read(mark, header))
+            task = asyncio.create_task(self._read(mark, header, self.known))
+            self.reading[mark] = task
+            task.add_done_callback(lambda _, reading=self.reading: reading.pop(mark))  # type: ignore[misc]
         return self.reading[mark]
 
-    async def _read(self, mark: bytes, header: bytes) -> ApiKey | None:
-        known, reading, read_at = self.known, self.reading, time.monotonic()
+    async def _read(self, mark: bytes, header: bytes, known: Known) -> ApiKey | None:
+        """Into `known`, which nobody looks at any more where `changed` has put another one in its place."""
+        read_at = time.monotonic()
         try:
             key = await in_thread(usable_key, header.decode("latin-1"))
-            if len(known) >= MOST:
-                known.clear()
-            known[mark] = key, read_at  # of no effect where `changed` has put other ones in their place
-            return key
         except auth.Unauthenticated:
             known.pop(mark, None)
             return None
-        finally:
-            del reading[mark]
+        if len(known) >= MOST:
+            known.clear()
+        known[mark] = key, read_at
+        return key
 
 
 def usable_key(header: str) -> ApiKey:
