@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from functools import partial
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from api.keys import revoke_api_key
 from api.models import ApiKey
 from core import clock
 from customers.lifecycle import delete_customer
+from meters.hot_path.threads import in_thread
 from meters.lifecycle import deactivate_meter, reactivate_meter
 from meters.models import MeterEvent
 from meters.tests.hot_path.conftest import FORM, V1, V2, call
@@ -109,7 +111,7 @@ def test_a_query_is_the_views(here):
 def test_an_event_counts_and_is_answered_after_its_commit(here):
     async def scenario(hot):
         answered = await here.post(hot, here.form("2.50", identifier="a", **{"payload[model]": "m"}))
-        return answered, await asyncio.to_thread(list, MeterEvent.objects.values_list("identifier", "payload"))
+        return answered, await in_thread(list, MeterEvent.objects.values_list("identifier", "payload"))
 
     answered, stored = here.run(scenario)
     assert stored == [("a", {"model": "m", "value": "2.50"})]
@@ -217,7 +219,7 @@ def test_a_retry_under_its_key_gets_its_answer_again(here, path, mismatch):
 def test_a_customer_made_a_moment_ago_is_found(here):
     async def scenario(hot):
         unknown = await here.post(hot, here.form(**{"payload[stripe_customer_id]": "cus_late"}))
-        await asyncio.to_thread(make.customer, id="cus_late")
+        await in_thread(partial(make.customer, id="cus_late"))
         return unknown, await here.post(hot, here.form(**{"payload[stripe_customer_id]": "cus_late"}))
 
     unknown, known = here.run(scenario)
@@ -241,13 +243,13 @@ def test_a_change_is_effective_promptly(here):
             return here.post(hot, here.form())
 
         assert (await send()).status == 200
-        await asyncio.to_thread(deactivate_meter, here.meter.pk, at=clock.now())
+        await in_thread(partial(deactivate_meter, here.meter.pk, at=clock.now()))
         await until(send, 400)
-        await asyncio.to_thread(reactivate_meter, here.meter.pk, at=clock.now())
+        await in_thread(partial(reactivate_meter, here.meter.pk, at=clock.now()))
         await until(send, 200)
-        await asyncio.to_thread(delete_customer, here.customer, at=clock.now())
+        await in_thread(partial(delete_customer, here.customer, at=clock.now()))
         await until(send, 400)
-        await asyncio.to_thread(lambda: revoke_api_key(ApiKey.objects.get(), clock.now()))
+        await in_thread(lambda: revoke_api_key(ApiKey.objects.get(), clock.now()))
         await until(send, 401)
 
     here.run(scenario)
@@ -257,7 +259,7 @@ def test_a_revoked_key_ends_even_if_nobody_tells(here, monkeypatch):
     async def scenario(hot):
         monkeypatch.setattr(hot.callers, "changed", lambda: None)
         assert (await here.post(hot, here.form())).status == 200
-        await asyncio.to_thread(lambda: revoke_api_key(ApiKey.objects.get(), clock.now()))
+        await in_thread(lambda: revoke_api_key(ApiKey.objects.get(), clock.now()))
         read = {mark: (key, at - 5.1) for mark, (key, at) in hot.callers.known.items()}
         assert read
         hot.callers.known.update(read)
@@ -274,7 +276,7 @@ def test_the_time_of_a_test_clock_is_never_an_old_one(here):
     async def scenario(hot):
         times = []
         for days in (0, 1):
-            await asyncio.to_thread(type(test_clock).objects.update, frozen_time=make.utc(2026, 1, 1 + days))
+            await in_thread(partial(type(test_clock).objects.update, frozen_time=make.utc(2026, 1, 1 + days)))
             times.append(orjson.loads((await here.post(hot, sent)).body)["timestamp"])
         return times
 

@@ -10,6 +10,7 @@ from api.errors import LockTimeout, Unavailable
 from core import clock
 from meters import epochs
 from meters.hot_path import link
+from meters.hot_path.threads import in_thread
 from meters.hot_path.writer import Writer
 from meters.ingest import Outcome, Record, check, read_catalogue
 from meters.models import MeterEvent, UsageDay
@@ -154,13 +155,15 @@ def test_more_than_may_wait_are_told_to_come_again(checked):
     assert "too many" not in stored()
 
 
-STORING = "query LIKE '%%WITH gate%%' AND pid <> pg_backend_pid()"
+STORING = "query ~ 'WITH gate' AND pid <> pg_backend_pid()"
+
+
+def end_the_storing_one():
+    assert run_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {STORING}")
 
 
 async def storing_waits_for_a_lock():
-    while not await asyncio.to_thread(
-        run_sql, f"SELECT FROM pg_stat_activity WHERE {STORING} AND wait_event_type = 'Lock'"
-    ):
+    while not await in_thread(run_sql, f"SELECT 1 FROM pg_stat_activity WHERE {STORING} AND wait_event_type = 'Lock'"):
         await asyncio.sleep(0.005)
 
 
@@ -187,9 +190,9 @@ def test_a_lost_connection_fails_those_under_way_and_no_later_ones(checked, held
     async def scenario(writer):
         lost = writer.store(checked("under way"))
         await storing_waits_for_a_lock()
-        await asyncio.to_thread(run_sql, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {STORING}")
+        await in_thread(end_the_storing_one)
         failed = (await asyncio.gather(lost, return_exceptions=True))[0]
-        await asyncio.to_thread(held.rollback)
+        await in_thread(held.rollback)
         return failed, await writer.store(checked("after"))
 
     failed, later = run(scenario, Writer)
@@ -203,7 +206,7 @@ def test_a_connection_that_was_lost_in_between_fails_nobody(checked, monkeypatch
 
     async def scenario(writer):
         first = await writer.store(checked("a"))
-        await asyncio.to_thread(run_sql, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {STORING}")
+        await in_thread(end_the_storing_one)
         return outcomes([first, await writer.store(checked("b"))])
 
     assert run(scenario, Writer) == [Outcome.STORED, Outcome.STORED]
@@ -246,7 +249,7 @@ def test_an_epoch_that_changes_under_it_is_followed(checked, real_epoch):
 
     async def scenario(writer):
         results = [await writer.store(checked("a"))]
-        await asyncio.to_thread(begin, following)
+        await in_thread(begin, following)
         results += [await writer.store(checked("b")), await writer.store(checked("a"))]
         return outcomes(results)
 
