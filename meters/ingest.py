@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from django.db import connection
 
@@ -41,6 +41,9 @@ SELECT customer.id, customer.ref, clock.frozen_time
 FROM customers_customer AS customer LEFT JOIN customers_testclock AS clock ON clock.id = customer.test_clock_id
 WHERE customer.id = ANY(%s) AND customer.deleted_at IS NULL
 """
+
+
+Found = TypeVar("Found", covariant=True)
 
 
 class Outcome(Enum):
@@ -84,11 +87,17 @@ class Result(NamedTuple):
         return self.error.param if self.error else None
 
 
+class Lookup(Protocol[Found]):
+    """A mapping as far as it is needed here."""
+
+    def get(self, text: str, /) -> Found | None: ...
+
+
 class Catalogue(NamedTuple):
     """What records are checked against: active meters by event name, customers by the text that names them."""
 
-    meters: Mapping[str, Meter]
-    owners: Mapping[str, Owner]
+    meters: Lookup[Meter]
+    owners: Lookup[Owner]
 
 
 class Checked(NamedTuple):
@@ -175,7 +184,9 @@ def comparison(firsts: Mapping[str, Checked], refused: set[str]) -> Callable[[Ch
 def _check(given: Sequence[Record], at: datetime) -> Iterator[Checked | EventRefused]:
     """Each record checked by itself; meters and customers are read once for all."""
     storable = [_refusal(records.check_texts, record) for record in given]
-    catalogue = read_catalogue([record for record, error in zip(given, storable, strict=True) if error is None])
+    catalogue = Catalogue(
+        *read_catalogue([record for record, error in zip(given, storable, strict=True) if error is None])
+    )
     for record, error in zip(given, storable, strict=True):
         try:
             yield error or check(record, catalogue, at=at)
@@ -222,10 +233,10 @@ def check(record: Record, catalogue: Catalogue, *, at: datetime) -> Checked:
     )
 
 
-def read_catalogue(given: Sequence[Record]) -> Catalogue:
+def read_catalogue(given: Sequence[Record]) -> tuple[dict[str, Meter], dict[str, Owner]]:
     """The meters and customers that these records name, as far as there are any: two queries."""
     meters = _active_meters(given)
-    return Catalogue(meters, _owners(given, meters))
+    return meters, _owners(given, meters)
 
 
 def _active_meters(given: Sequence[Record]) -> dict[str, Meter]:

@@ -64,8 +64,8 @@ class KeptCatalogue:
 
     async def _read_for(self, records: Sequence[Record]) -> Catalogue:
         before = self.changes
-        found = await in_thread(read_catalogue, records)
+        meters, owners = await in_thread(read_catalogue, records)
         if self.is_told and self.changes == before:
-            self.meters.keep(dict(found.meters))
-            self.owners.keep({text: owner for text, owner in found.owners.items() if owner.frozen_time is None})
-        return found
+            self.meters.keep(meters)
+            self.owners.keep({text: owner for text, owner in owners.items() if owner.frozen_time is None})
+        return Catalogue(meters, owners)

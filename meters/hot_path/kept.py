@@ -22,7 +22,7 @@ class Kept(Generic[V]):
         self.lower: dict[str, V] = {}
         self.began = time.monotonic()
 
-    def get(self, text: str | None) -> V | None:
+    def get(self, text: str | None, /) -> V | None:
         if time.monotonic() - self.began > self.seconds:
             self._turn()
         found = self.upper.get(text)  # type: ignore[arg-type]

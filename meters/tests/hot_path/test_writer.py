@@ -12,7 +12,7 @@ from meters import epochs
 from meters.hot_path import link
 from meters.hot_path.threads import in_thread
 from meters.hot_path.writer import Writer
-from meters.ingest import Outcome, Record, check, read_catalogue
+from meters.ingest import Catalogue, Outcome, Record, check, read_catalogue
 from meters.models import MeterEvent, UsageDay
 from meters.tests.rotation import begin
 from meters.tests.rotation import run as run_sql
@@ -24,7 +24,7 @@ def checked(transactional_db):
     """Makes events that are ready to be stored."""
     make.meter()
     customer = make.customer()
-    catalogue = read_catalogue([Record("tokens", {"stripe_customer_id": customer.pk})])
+    catalogue = Catalogue(*read_catalogue([Record("tokens", {"stripe_customer_id": customer.pk})]))
 
     def made(identifier, value="1", key=None):
         payload = {"stripe_customer_id": customer.pk, "value": value}
