@@ -18,7 +18,7 @@ _django = WsgiInThreads(get_wsgi_application(), threads=settings.WEB_THREADS)
 from meters.hot_path.app import HotPath  # noqa: E402 - models can be imported only now
 
 # A page that is being computed lets go of the interpreter this soon when an event waits for it.
-SWITCH_SECONDS = 0.001
+SWITCH_SECONDS = 0.0005
 hot_path = HotPath(_django, most_waiting=settings.EVENTS_WAITING)
 
 

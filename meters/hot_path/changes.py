@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 
 import psycopg
@@ -11,7 +10,6 @@ from core.sql import CHANGES_CHANNEL
 from meters.hot_path.link import Link
 
 PAUSE_SECONDS = 0.5  # before the next try to connect
-log = logging.getLogger(__name__)
 
 
 async def listen(told: Callable[[str], None], silent: Callable[[bool], None]) -> None:
@@ -23,7 +21,7 @@ async def listen(told: Callable[[str], None], silent: Callable[[bool], None]) ->
     link = Link()
     try:
         while True:
-            with contextlib.suppress(psycopg.OperationalError):
+            with contextlib.suppress(psycopg.Error, OSError):
                 connection = await link.open()
                 await connection.execute(f"LISTEN {CHANGES_CHANNEL}")
                 silent(False)

@@ -6,11 +6,14 @@ from functools import partial
 
 import orjson
 import pytest
+from django.core.wsgi import get_wsgi_application
 
 from api.keys import revoke_api_key
 from api.models import ApiKey
+from billing_project.wsgi_threads import WsgiInThreads
 from core import clock
 from customers.lifecycle import delete_customer
+from meters.hot_path import app, link
 from meters.hot_path.threads import in_thread
 from meters.lifecycle import deactivate_meter, reactivate_meter
 from meters.models import MeterEvent
@@ -310,3 +313,48 @@ def test_without_changes_told_nothing_is_kept(here):
         return hot.catalogue.meters.get("tokens")
 
     assert here.run(scenario) is None
+
+
+@pytest.mark.parametrize("forwarded", ["https", "http", ""])
+def test_behind_a_proxy_that_ends_tls_it_answers_as_the_view_too(here, settings, forwarded):
+    settings.SECURE_SSL_REDIRECT, settings.SECURE_HSTS_SECONDS = True, 31_536_000
+    settings.SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    here.django = WsgiInThreads(get_wsgi_application(), threads=1)
+
+    async def scenario(hot):
+        return [await here.post(app, here.form(), x_forwarded_proto=forwarded) for app in (here.django, hot)]
+
+    view, hot = here.run(scenario)
+    here.django.threads.shutdown()
+    wanted = (200, True) if forwarded == "https" else (301, False)
+    assert (hot.status, "strict-transport-security" in hot.headers) == wanted
+    assert seen(hot)[:2] == seen(view)[:2]
+
+
+def test_what_the_database_cannot_do_now_may_be_sent_again(here, monkeypatch):
+    async def scenario(hot):
+        await here.post(hot, here.form())
+        monkeypatch.setattr(link, "_settings", lambda: {"host": "/nowhere"})
+        await hot.writer.link.close()
+        return [await here.post(hot, here.form(), V1), await here.post(hot, v2(here), V2)]
+
+    for answered in here.run(scenario):
+        assert answered.status == 503
+        assert (answered.headers["stripe-should-retry"], answered.headers["retry-after"]) == ("true", "1")
+        assert orjson.loads(answered.body)["error"]["type"] == "api_error"
+    assert MeterEvent.objects.count() == 1
+
+
+def test_an_unexpected_error_is_told_without_its_words(here, monkeypatch, caplog):
+    def broken(*given, **named):
+        raise RuntimeError("secret words")
+
+    async def scenario(hot):
+        monkeypatch.setattr(app, "check", broken)
+        return await here.post(hot, here.form())
+
+    answered = here.run(scenario)
+    assert (answered.status, b"secret" in answered.body) == (500, False)
+    assert orjson.loads(answered.body)["error"]["type"] == "api_error"
+    assert answered.headers["request-id"] in caplog.text
