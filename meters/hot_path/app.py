@@ -98,7 +98,7 @@ class HotPath:
             and headers.get(b"content-type") == door.content_type
             and length.isdigit()
             and int(length) <= MAX_BYTES
-            and (key is None or (0 < len(key) <= MAX_KEY and not key.isspace()))
+            and (key is None or (len(key) <= MAX_KEY and key.decode("latin-1").strip() != ""))
             and b"authorization" in headers
             and self._is_host(headers.get(b"host", b""))
             and (not self.https_only or _is_secure(headers))
