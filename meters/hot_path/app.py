@@ -42,7 +42,7 @@ class HotPath:
         self.doors: dict[str, Door] = {door.path: door for door in (FormDoor(), JsonDoor())}
         self.callers, self.catalogue = Callers(), KeptCatalogue()
         self.writer = Writer(most_waiting=most_waiting)
-        self.headers = answers.fixed_headers()
+        self.headers = {path: answers.fixed_headers(path) for path in self.doors}
         self.https_only = settings.SECURE_SSL_REDIRECT
         self.hosts: set[bytes] = set()
         self.tasks: list[asyncio.Task[None]] = []
@@ -78,7 +78,7 @@ class HotPath:
                 "type": "http.response.start",
                 "status": answer.status,
                 "headers": [
-                    *self.headers,
+                    *self.headers[door.path],
                     (b"content-length", str(len(answer.body)).encode()),
                     (b"request-id", request_id.encode()),
                     answers.version_header(headers.get(b"stripe-version")),
