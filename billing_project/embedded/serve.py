@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # requests get less time to end than the supervisor gives their process (STOP_WITHIN).
 WEB_OPTIONS = ["--loop", "uvloop", "--http", "httptools", "--ws", "none", "--lifespan", "on", "--no-proxy-headers"]
 WEB_OPTIONS += ["--no-server-header", "--no-access-log", "--log-level", "warning"]
-WEB_OPTIONS += ["--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "10", "--timeout-worker-healthcheck", "30"]
+WEB_OPTIONS += ["--timeout-keep-alive", "75", "--timeout-graceful-shutdown", "10", "--timeout-worker-healthcheck", "10"]
 
 
 def positive(name: str, default: int) -> int:
