@@ -92,6 +92,12 @@ class LockTimeout(BillingError):
     should_retry = True
 
 
+class Unavailable(BillingError):
+    """Nothing is wrong with the request, but it cannot be carried out just now."""
+
+    should_retry = True
+
+
 STATUSES: Mapping[type[BillingError], int] = {
     Unauthenticated: 401,
     Forbidden: 403,
@@ -99,6 +105,7 @@ STATUSES: Mapping[type[BillingError], int] = {
     UnknownURL: 404,
     IdempotencyKeyInUse: 409,
     DatabaseTimeout: 503,
+    Unavailable: 503,
 }
 # What has a `type` of its own.
 KINDS: Mapping[type[BillingError], str] = {
@@ -113,6 +120,13 @@ def status_of(error: BillingError) -> int:
         if isinstance(error, kind):
             return status
     return STATUSES_BY_CODE.get(error.code or "", 400)
+
+
+def status_under(path: str, error: BillingError) -> int:
+    """/v2 answers a mismatched idempotency key with 409 where /v1 answers 400."""
+    if isinstance(error, IdempotencyMismatch) and path.startswith("/v2/"):
+        return 409
+    return status_of(error)
 
 
 def envelope(error: BillingError) -> dict[str, Any]:
@@ -150,6 +164,8 @@ def headers_of(error: BillingError) -> dict[str, str]:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = 'Bearer realm="Countinghouse"'
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = "1"
     return headers
 
 
@@ -169,18 +185,12 @@ def exception_handler(exc: Exception, context: Mapping[str, Any]) -> Response:
         request_id = getattr(request, "request_id", "-")
         logger.error("request %s failed", request_id, exc_info=exc)
         return Response(server_error(), status=500)
-    answer = Response(envelope(error), status=_v2_status(error, request), headers=headers_of(error))
+    path = request.path if request is not None else ""
+    answer = Response(envelope(error), status=status_under(path, error), headers=headers_of(error))
     if isinstance(exc, exceptions.MethodNotAllowed):
         view = context.get("view")
         answer["Allow"] = ", ".join(view.allowed_methods) if view else ""
     return answer
-
-
-def _v2_status(error: BillingError, request: Any) -> int:
-    """/v2 answers a mismatched idempotency key with 409 where /v1 answers 400."""
-    if isinstance(error, IdempotencyMismatch) and request is not None and request.path.startswith("/v2/"):
-        return 409
-    return status_of(error)
 
 
 def as_billing_error(exc: Exception, request: Any = None) -> BillingError | None:

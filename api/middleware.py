@@ -11,7 +11,7 @@ from core.ids import new_id
 
 API_VERSION = "2026-10-28.endive"
 
-_VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]{1,30})?", re.ASCII)
+VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]{1,30})?", re.ASCII)
 
 
 class RequestIdMiddleware:
@@ -37,7 +37,7 @@ class RequestIdMiddleware:
 def version_of(request: HttpRequest) -> str:
     """The API version that the answer names: the caller's, if it is one. Behaviour is always the newest."""
     asked = request.headers.get("Stripe-Version", "")
-    return asked if _VERSION.fullmatch(asked) else API_VERSION
+    return asked if VERSION.fullmatch(asked) else API_VERSION
 
 
 def _is_json(response: HttpResponse) -> bool:

@@ -65,7 +65,6 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "billing_project.urls"
-WSGI_APPLICATION = "billing_project.wsgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -89,7 +88,7 @@ DATABASES["default"].setdefault("OPTIONS", {})
 # one that is stopped, or cut off, must not stop the billing of everybody else.
 LOCK_TIMEOUT_SECONDS = env.int("LOCK_TIMEOUT_SECONDS", default=10)
 IDLE_TRANSACTION_SECONDS = env.int("IDLE_TRANSACTION_SECONDS", default=60)
-# Somebody waits for what the web server asks (wsgi.py says that it is one): such a statement is given up in the end.
+# Somebody waits for what the web server asks (asgi.py says that it is one): such a statement is given up in the end.
 WEB_STATEMENT_SECONDS = env.int("WEB_STATEMENT_SECONDS", default=30)
 IS_WEB = env.str("COUNTINGHOUSE_PROCESS", default="") == "web"
 DATABASES["default"]["OPTIONS"]["options"] = " ".join(
@@ -105,6 +104,10 @@ DATABASES["default"]["OPTIONS"] |= {
     "prepare_threshold": 5,
     "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", default=8), "timeout": 10},
 }
+# Threads of the web server in which Django answers; events do without.
+WEB_THREADS = int(env.str("WEB_THREADS", default="") or 4)
+# Events that may wait for their turn to be stored; who comes then is told to try again.
+EVENTS_WAITING = env.int("EVENTS_WAITING", default=20_000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_PASSWORD_VALIDATORS = [

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import models
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = [high + low for high in ALPHABET for low in ALPHABET]  # two digits at a time: every answer has a new id
 DIGITS = 22  # 62**22 > 2**128
 MAX_ID_LENGTH = 64
 
@@ -19,10 +20,10 @@ _guard = threading.Lock()
 def base62(number: int, digits: int) -> str:
     """`number` in base 62, left-padded with zeros; sorts like the number under byte order."""
     out = []
-    for _ in range(digits):
-        number, rest = divmod(number, 62)
-        out.append(ALPHABET[rest])
-    return "".join(reversed(out))
+    for _ in range((digits + 1) // 2):
+        number, rest = divmod(number, 62 * 62)
+        out.append(_PAIRS[rest])
+    return "".join(reversed(out))[-digits:]
 
 
 def new_id(prefix: str) -> str:

@@ -86,6 +86,29 @@ CREATE TRIGGER {table}_frozen BEFORE UPDATE ON {table}
 """
 
 
+# Who keeps in memory what it has read listens here; the payload is the table.
+CHANGES_CHANNEL = "countinghouse_changes"
+NOTIFY_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION core_notify_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('{CHANGES_CHANNEL}', TG_TABLE_NAME);
+    RETURN NULL;
+END $$;
+"""
+
+
+def notify_change(table: str, *, when: str = "OLD.* IS DISTINCT FROM NEW.*", on_insert: bool = False) -> str:
+    """SQL that tells, when it is committed, of each row of `table` that is deleted, changed so that `when` holds, or
+    (if asked) inserted."""
+    others = "INSERT OR DELETE" if on_insert else "DELETE"
+    return f"""
+CREATE TRIGGER {table}_notify_update AFTER UPDATE ON {table}
+    FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION core_notify_change();
+CREATE TRIGGER {table}_notify_other AFTER {others} ON {table}
+    FOR EACH ROW EXECUTE FUNCTION core_notify_change();
+"""
+
+
 class TookTooLong(Exception):
     """A question was given up; nothing is known of its answer."""
 

@@ -27,7 +27,7 @@ NOT_INHERITED = (
     "DEBUG",
     "LIVEMODE",
 )
-NAMES = {"web": "granian", "worker": "celery.*worker", "beat": "celery.*beat", "postgres": "postgres -D"}
+NAMES = {"web": "uvicorn", "worker": "celery.*worker", "beat": "celery.*beat", "postgres": "postgres -D"}
 NAMES["valkey"] = "valkey-server"
 
 

@@ -20,7 +20,7 @@ def shown(code: str, setting: str, **environment: str) -> str:
 
 
 def test_only_the_web_server_gives_up_long_statements() -> None:
-    options, web = "DATABASES['default']['OPTIONS']['options']", "import billing_project.wsgi"
+    options, web = "DATABASES['default']['OPTIONS']['options']", "import billing_project.asgi"
     assert "-c statement_timeout=30s" in shown(web, options)
     assert "-c statement_timeout=5s" in shown(web, options, WEB_STATEMENT_SECONDS="5")
     assert "statement_timeout" not in shown("pass", options)
