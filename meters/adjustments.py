@@ -17,7 +17,8 @@ SELECT ident, epoch, customer_ref, meter_ref, dimension_ref, timestamp, received
        clock_timestamp() - received_at <= %s * interval '1 second' AS recent
 FROM meters_meterevent WHERE ident = %s ORDER BY received_at DESC LIMIT 1
 """
-# The lock: whoever stores an event of this day waits here, and what they committed is in what is read afterwards.
+# The lock, after that of the item, as the statement that stores events has it. Whoever stores an event of this day
+# waits here, and what they committed is in what is read afterwards.
 LOCK = """
 SELECT FROM meters_usageday
 WHERE (customer_ref, meter_ref, day, dimension_ref) = (%(customer)s, %(meter)s, %(day)s, %(dimension)s) FOR UPDATE
@@ -107,6 +108,7 @@ def _cancel(cursor: Any, event: _Event, reason: str) -> EventCancellation:
         "day": event_writes.day_of(event.timestamp),
     }
     start = event.timestamp.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    cursor.execute(TAKE_ITEM, cell)
     cursor.execute(LOCK, cell)
     cancellation, made = EventCancellation.objects.get_or_create(
         ident=event.ident,
@@ -123,7 +125,6 @@ def _cancel(cursor: Any, event: _Event, reason: str) -> EventCancellation:
     table, archived = archived_events.source(event.customer_ref, event.meter_ref, start, start + DAY)
     given = cell | {"start": start, "end": start + DAY, "archived": archived[0] if archived else None}
     cursor.execute(COUNT_AGAIN.format(events=table.replace("%s", "%(archived)s")), given)
-    cursor.execute(TAKE_ITEM, cell)
     cursor.execute(DROP_ITEMS, cell)
     cancellation.refresh_from_db(fields=["cancelled_at"])
     return cancellation

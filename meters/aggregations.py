@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import ROUND_HALF_UP, Context, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Literal
 
 SECONDS_PER_HOUR = Decimal(3600)
 PLACES = Decimal("1E-12")
-# Wide enough that the only rounding of a quotient is the one to its twelve places.
+# Wide enough that sums and products are exact and a quotient is rounded to its twelve places and not before.
 EXACT = Context(prec=100)
 
 
@@ -74,7 +74,8 @@ def quotient(total: Decimal, per: Decimal) -> Decimal:
 
 
 def _sum(events: Sequence[Counted]) -> Decimal:
-    return sum((event.value for event in events), Decimal(0))
+    with localcontext(EXACT):
+        return sum((event.value for event in events), Decimal(0))
 
 
 def _count(events: Sequence[Counted]) -> Decimal:
@@ -218,5 +219,5 @@ def _held(events: Sequence[Counted], start: datetime, end: datetime) -> list[Cou
         until = after.timestamp if after and after.dimension == event.dimension else end
         microseconds = (until - max(event.timestamp, start)) // datetime.resolution
         seconds = Decimal(max(microseconds, 0)).scaleb(-6)
-        found.append(Counted(event.timestamp, event.arrival, event.value * seconds, event.dimension))
+        found.append(Counted(event.timestamp, event.arrival, EXACT.multiply(event.value, seconds), event.dimension))
     return found

@@ -56,7 +56,8 @@ FROM gate, (SELECT count(*) AS n FROM ins) AS stored
 UNKNOWN = (
     " AND NOT EXISTS (SELECT FROM meters_meterevent AS past WHERE past.epoch IN ({}) AND past.ident = given.ident)"
 )
-# It counts and does not just note a value: a cancellation takes one away, and the last of them the row.
+# It counts and does not just note a value: a cancellation takes one away, and the last of them the row. PostgreSQL
+# carries it out before `day`: of the parts that nobody reads from, the last first. Cancelling has the same order.
 ITEMS = """,
 item AS (
     INSERT INTO meters_usageitem AS known (customer_ref, meter_ref, day, dimension_ref, value, n)

@@ -2,6 +2,7 @@
 
 from typing import Any, Self
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Func, Q, Value
 
@@ -187,6 +188,35 @@ class UsageDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.customer_ref}, {self.meter_ref}, {self.day}"
+
+
+class UsageItem(models.Model):
+    """How often a meter that counts different values has seen each on a day. Derived, as `UsageDay` is."""
+
+    pk = models.CompositePrimaryKey("customer_ref", "meter_ref", "day", "dimension_ref", "value")
+    dimension_ref = models.BigIntegerField()
+    n = models.BigIntegerField()
+    customer_ref = models.IntegerField()
+    meter_ref = models.IntegerField()
+    day = models.DateField()
+    value = models.DecimalField(max_digits=38, decimal_places=12)
+
+    def __str__(self) -> str:
+        return f"{self.customer_ref}, {self.meter_ref}, {self.day}"
+
+
+class Dimensions(models.Model):
+    """The values that a `dimension_ref` stands for, in the order of the keys of the meter. See meters/dimensions.py."""
+
+    ref = models.BigIntegerField(primary_key=True)
+    meter_ref = models.IntegerField(db_index=True)
+    values = ArrayField(models.TextField())
+
+    class Meta:
+        db_table = "meters_dimensions"
+
+    def __str__(self) -> str:
+        return ", ".join(self.values)
 
 
 class IngestEpoch(models.Model):

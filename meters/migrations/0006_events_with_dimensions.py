@@ -1,3 +1,4 @@
+import django.contrib.postgres.fields
 import django.db.models
 from django.db import migrations, models
 
@@ -49,26 +50,6 @@ ALTER TABLE meters_usageday DROP CONSTRAINT meters_usageday_pkey,
     ALTER COLUMN customer_ref TYPE integer,
     ADD CONSTRAINT meters_usageday_pkey PRIMARY KEY (customer_ref, meter_ref, day, dimension_ref);
 
-CREATE TABLE meters_usageitem (
-    dimension_ref bigint NOT NULL,
-    n bigint NOT NULL,
-    customer_ref integer NOT NULL,
-    meter_ref integer NOT NULL,
-    day date NOT NULL,
-    value numeric(38, 12) NOT NULL,
-    CONSTRAINT meters_usageitem_pkey PRIMARY KEY (customer_ref, meter_ref, day, dimension_ref, value)
-) WITH (fillfactor = 70);
-COMMENT ON TABLE meters_usageitem IS
-    'How often a meter that counts different values has seen each on a day; derived, as meters_usageday is.';
-
-CREATE TABLE meters_dimensions (
-    ref bigint PRIMARY KEY,
-    meter_ref integer NOT NULL,
-    "values" text[] NOT NULL
-);
-CREATE INDEX dimensions_of_meter ON meters_dimensions (meter_ref);
-COMMENT ON TABLE meters_dimensions IS
-    'The values that a dimension_ref stands for, in the order of the keys of the meter. See meters/dimensions.py.';
 """
 
 
@@ -81,6 +62,34 @@ class Migration(migrations.Migration):
         migrations.RunSQL(append_only("meters_meterevent", REASON)),
         migrations.RunSQL(MOVE),
         migrations.RunSQL(ROLLUPS),
+        migrations.CreateModel(
+            name="UsageItem",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "customer_ref", "meter_ref", "day", "dimension_ref", "value",
+                        blank=True, editable=False, primary_key=True, serialize=False,
+                    ),
+                ),
+                ("dimension_ref", models.BigIntegerField()),
+                ("n", models.BigIntegerField()),
+                ("customer_ref", models.IntegerField()),
+                ("meter_ref", models.IntegerField()),
+                ("day", models.DateField()),
+                ("value", models.DecimalField(decimal_places=12, max_digits=38)),
+            ],
+        ),
+        migrations.RunSQL("ALTER TABLE meters_usageitem SET (fillfactor = 70)"),
+        migrations.CreateModel(
+            name="Dimensions",
+            fields=[
+                ("ref", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("meter_ref", models.IntegerField(db_index=True)),
+                ("values", django.contrib.postgres.fields.ArrayField(base_field=models.TextField(), size=None)),
+            ],
+            options={"db_table": "meters_dimensions"},
+        ),
         migrations.RunSQL(append_only("meters_dimensions", "what a combination stands for never changes")),
         migrations.SeparateDatabaseAndState(
             state_operations=[
