@@ -168,6 +168,11 @@ class Price(models.Model):
                 ),
                 name="price_aggregate_usage_metered",
             ),
+            models.UniqueConstraint(
+                fields=["meter"],
+                condition=Q(aggregate_usage__isnull=False),
+                name="price_with_usage_records_has_own_meter",
+            ),
         )
 
     def __str__(self) -> str:

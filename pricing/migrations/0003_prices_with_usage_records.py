@@ -34,4 +34,12 @@ class Migration(migrations.Migration):
                 name="price_aggregate_usage_metered",
             ),
         ),
+        migrations.AddConstraint(
+            model_name="price",
+            constraint=models.UniqueConstraint(
+                condition=Q(aggregate_usage__isnull=False),
+                fields=("meter",),
+                name="price_with_usage_records_has_own_meter",
+            ),
+        ),
     ]

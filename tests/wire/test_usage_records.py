@@ -12,6 +12,7 @@ from tests.wire.client import DAY, Wire, invalid, missing, refused, unix
 
 JAN, FEB, MAR, APR = unix(2026), unix(2026, 2), unix(2026, 3), unix(2026, 4)
 HOUR, MINUTE = 3600, 60
+BY_ITEM = {"dimension_group_by_keys": ["subscription_item"]}
 
 
 def price(wire: Wire, aggregate: str | None = "sum", **fields: Any) -> Any:
@@ -360,3 +361,9 @@ def test_records_are_found_as_events(wire: Wire) -> None:
         "subscription_item": item.id,
         "action": "set",
     }
+    [used] = json.loads(
+        wire.client.raw_request(
+            "get", "/v1/billing/usage", customer=customer.id, start_time=JAN, end_time=FEB, **BY_ITEM
+        ).body
+    )["data"]
+    assert (used["quantity"], used["dimensions"]) == ("4", {"subscription_item": item.id})
