@@ -110,7 +110,7 @@ class UsagePage(CustomerPage):
             "most_days_by_hour": LONGEST_BY_HOUR.days,
             "total": total,
             "rows": buckets,
-            "chart": draw(buckets, chosen.period, bucket=by, what=mine.meter.display_name),
+            "chart": draw(buckets, chosen.period, bucket=by, what=mine.name),
         }
 
 

@@ -1,6 +1,7 @@
 """What of the database a customer may see. Every query of the pages is here, and starts from the customer."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from django.http import Http404
@@ -17,9 +18,11 @@ from subscriptions.periods import Period
 @dataclass(frozen=True)
 class CustomerMeter:
     """A meter by which the customer is or was billed, with the running period and the one before it; where usage is
-    recorded by subscription item, the item's part of it. `id` is that of the meter or the item."""
+    recorded by subscription item, the item's part of it. `id` is that of the meter or the item; `name` tells them
+    apart."""
 
     id: str
+    name: str
     meter: Meter
     only: Chosen
     unit: str
@@ -42,7 +45,7 @@ def meters_of(customer: Customer) -> list[CustomerMeter]:
             known = found.get(mine.id)
             if known is None or _recency(mine) > _recency(known):
                 found[mine.id] = mine
-    return sorted(found.values(), key=lambda mine: (mine.meter.display_name.lower(), mine.id))
+    return _told_apart(sorted(found.values(), key=lambda mine: (mine.name.lower(), mine.id)))
 
 
 def meter_of(customer: Customer, meter_id: str) -> CustomerMeter:
@@ -84,7 +87,21 @@ def _with_periods(item: SubscriptionItem) -> CustomerMeter:
     current = next((row.period for row in latest if row.closed_at is None), None)
     previous = next((row.period for row in latest if row.closed_at is not None), None)
     id = item.pk if asked.only else asked.meter.pk
-    return CustomerMeter(id, asked.meter, asked.only, item.price.product.unit_label, current, previous)
+    name, description = asked.meter.display_name, item.subscription.description
+    if asked.only and description:
+        name = f"{name} ({description})"
+    return CustomerMeter(id, name, asked.meter, asked.only, item.price.product.unit_label, current, previous)
+
+
+def _told_apart(meters: list[CustomerMeter]) -> list[CustomerMeter]:
+    """With a number behind the name where several have the same."""
+    often = Counter(mine.name for mine in meters)
+    seen: Counter[str] = Counter()
+    told = []
+    for mine in meters:
+        seen[mine.name] += 1
+        told.append(mine if often[mine.name] == 1 else replace(mine, name=f"{mine.name} ({seen[mine.name]})"))
+    return told
 
 
 def _recency(mine: CustomerMeter) -> tuple[bool, datetime]:

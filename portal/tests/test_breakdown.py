@@ -218,6 +218,7 @@ def test_usage_recorded_by_item_is_shown_by_item():
     clock = make.clock()
     customer, price = make.customer(on=clock), make.price(unit="2", records="sum", product="Calls")
     items = [make.subscribe(customer, price).items.get() for _ in range(2)]
+    make.subscribe(customer, price, description="Berlin")
     make.move(clock, JAN + 2 * DAY)
     for item, quantity in zip(items, (7, 100), strict=True):
         for day in range(2):
@@ -230,12 +231,14 @@ def test_usage_recorded_by_item_is_shown_by_item():
         assert f'<p class="figure">{total}</p>' in shown(client, f"/portal/usage/{item.pk}")
         assert f"/portal/usage/{item.pk}" in overview
         assert f"/portal/usage/{item.pk}" in upcoming
+    for name in ("Calls (1)", "Calls (2)", "Calls (Berlin)"):
+        assert overview.count(f">{name}<") == 1
     assert client.get(f"/portal/usage/{price.meter_id}").status_code == 404
     assert enter(make.customer()).get(f"/portal/usage/{items[0].pk}").status_code == 404
 
     make.move(clock, FEB + HOUR)
     lines = InvoiceLine.objects.select_related("invoice__customer").order_by("usage_quantity")
-    assert [(line.usage_quantity, line.usage_events) for line in lines] == [(14, 2), (200, 2)]
+    assert [(line.usage_quantity, line.usage_events) for line in lines] == [(0, 0), (14, 2), (200, 2)]
     for line in lines:
         check_adds_up(line)
         shown(client, f"{path_of(line)}/events")
