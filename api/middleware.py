@@ -35,7 +35,8 @@ class RequestIdMiddleware:
 
 
 def version_of(request: HttpRequest) -> str:
-    """The API version that the answer names: the caller's, if it is one. Behaviour is always the newest."""
+    """The API version that the answer names: the caller's, if it is one. Behaviour is always the newest, but
+    for one default of older callers (docs/decisions/0032)."""
     asked = request.headers.get("Stripe-Version", "")
     return asked if VERSION.fullmatch(asked) else API_VERSION
 

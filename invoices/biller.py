@@ -1,9 +1,11 @@
 """Writes the invoices that changes of subscriptions call for (see `subscriptions/biller.py`)."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from invoices.close import close_period, end_invoice, start_invoice
-from subscriptions.models import Subscription
+from invoices.models import Invoice, InvoiceLine
+from subscriptions.models import ItemPeriod, Subscription
 
 
 class InvoiceBiller:
@@ -18,3 +20,10 @@ class InvoiceBiller:
 
     def bill_end(self, subscription: Subscription, *, at: datetime, invoice_now: bool) -> None:
         end_invoice(subscription, at=at, invoice_now=invoice_now)
+
+    def reads_again(self, period: ItemPeriod) -> bool:
+        return InvoiceLine.objects.filter(item_period=period, invoice__status=Invoice.Status.DRAFT).exists()
+
+    def invoices_of(self, periods: Sequence[ItemPeriod]) -> Mapping[int, str]:
+        lines = InvoiceLine.objects.filter(item_period__in=periods)
+        return dict(lines.values_list("item_period", "invoice"))

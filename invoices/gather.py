@@ -9,6 +9,7 @@ from invoices.build import Billable, UsageRead
 from meters.usage import usage
 from pricing.models import Price
 from pricing.rating import Terms
+from pricing.records import usage_question
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
 from subscriptions.periods import Period, period_containing
 
@@ -16,14 +17,13 @@ from subscriptions.periods import Period, period_containing
 def metered(item_period: ItemPeriod, subscription: Subscription, *, until: datetime | None = None) -> Billable:
     """What a metered item has used in a period (up to `until`), with every event acknowledged before this call."""
     item = item_period.item
-    meter = item.price.meter
-    assert meter is not None, "a metered price has a meter"
+    asked = usage_question(item.price, item.pk)
     end = min(item_period.ends_at, until) if until else item_period.ends_at
-    read = usage(meter, subscription.customer, start=item_period.starts_at, end=end)
+    read = usage(asked.meter, subscription.customer, start=item_period.starts_at, end=end, only=asked.only)
     return _billable(
         item,
         item_period,
-        meter=meter.pk,
+        meter=asked.meter.pk,
         usage=UsageRead(read.quantity, read.events, read.snapshot),
     )
 

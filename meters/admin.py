@@ -59,6 +59,19 @@ class MeterForm(VerbForm):
             self.fields["formula"].choices = formula_choices()  # type: ignore[attr-defined]
 
 
+class HiddenFilter(admin.SimpleListFilter):
+    """Without it the list has no meters of prices with usage records; there is one for each such price."""
+
+    title = "made for"
+    parameter_name = "made_for"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("price", "A price with usage records")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(hidden=self.value() == "price")
+
+
 @admin.register(Meter)
 class MeterAdmin(VerbAdmin):
     form = MeterForm
@@ -66,7 +79,7 @@ class MeterAdmin(VerbAdmin):
     search_fields = ("display_name", "event_name", "id")
     search_help_text = "Search by name, event name or id"
     list_display = ("display_name", "event_name", "formula_words", "window_words", "shown_status", "created_at")
-    list_filter = ("status", "formula", ("created_at", DayRangeFilter))
+    list_filter = ("status", "formula", HiddenFilter, ("created_at", DayRangeFilter))
     readonly_fields = (
         "id",
         "event_name",
@@ -100,6 +113,17 @@ class MeterAdmin(VerbAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         return self.readonly_fields if obj else ()
 
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """What a form can choose from has no filter of its own."""
+        found, may_repeat = super().get_search_results(request, queryset, search_term)
+        is_form = request.resolver_match is not None and request.resolver_match.url_name == "autocomplete"
+        return (found.filter(hidden=False) if is_form else found), may_repeat
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and (obj is None or not obj.hidden)
+
     def create(self, form: Any, formsets: Sequence[Any], *, at: datetime) -> Meter:
         return lifecycle.create_meter(at=at, **form.cleaned_data)
 
@@ -124,7 +148,7 @@ class MeterFilter(admin.SimpleListFilter):
     parameter_name = "meter"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(meter.ref), str(meter)) for meter in Meter.objects.order_by("display_name")]
+        return [(str(meter.ref), str(meter)) for meter in Meter.objects.listed().order_by("display_name")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(meter_ref=self.value()) if self.value() else queryset
@@ -241,7 +265,7 @@ add_button(
         question="The meter refuses events and gets no new prices. Usage that it has taken is still billed.",
         done="The meter is inactive.",
         run=lambda row, at, answers: lifecycle.deactivate_meter(row.pk, at=at),
-        when=lambda row: row.status == Meter.Status.ACTIVE,
+        when=lambda row: row.status == Meter.Status.ACTIVE and not row.hidden,
         danger=True,
     ),
 )

@@ -40,7 +40,7 @@ class Aggregation:
 
     `needs_value`: whether an event has to carry a value (else each weighs 1). `counts_texts`: the value is a text.
     `held`: a value is a level that holds until the next one, also from before the range; `value` is then level times
-    seconds.
+    seconds. `carried`: the value in force is the latest one, also from before the range.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Aggregation:
     needs_value: bool = True
     counts_texts: bool = False
     held: bool = False
+    carried: bool = False
 
     @property
     def adds_up(self) -> bool:
@@ -64,6 +65,11 @@ class Aggregation:
     def parts_add_up(self) -> bool:
         """Whether the quantities of the parts of a range add up to that of the range."""
         return self.adds_up or self.held
+
+    @property
+    def looks_back(self) -> bool:
+        """Whether events from before a range have a say in it."""
+        return self.held or self.carried
 
 
 def quotient(total: Decimal, per: Decimal) -> Decimal:
@@ -109,6 +115,7 @@ def _level_hours(events: Sequence[Counted]) -> Decimal:
 
 IN_ORDER = "timestamp, received_at, ident"
 LATEST = "timestamp DESC, received_at DESC, ident DESC"
+LAST = f"(array_agg(value ORDER BY {LATEST}))[1]"
 
 AGGREGATIONS = {
     aggregation.name: aggregation
@@ -128,9 +135,18 @@ AGGREGATIONS = {
             "last",
             "Value of the latest event",
             "The latest value less the one before it; negative where it fell.",
-            f"(array_agg(value ORDER BY {LATEST}))[1]",
+            LAST,
             _last,
             decided_by=LATEST,
+        ),
+        Aggregation(
+            "last_ever",
+            "Value of the latest event ever",
+            "The latest value less the one before it, which may be of an earlier period; negative where it fell.",
+            LAST,
+            _last,
+            decided_by=LATEST,
+            carried=True,
         ),
         Aggregation(
             "max",
@@ -201,6 +217,8 @@ def fold(
     aggregation = AGGREGATIONS[formula]
     if aggregation.held:
         return aggregation.fold(_held([event for event in events if event.timestamp < end], start, end))
+    if aggregation.carried:
+        return aggregation.fold([event for event in events if event.timestamp < end])
     events = [event for event in events if start <= event.timestamp < end]
     if bucket is not None:
         latest: dict[tuple[int, datetime], Counted] = {}

@@ -32,6 +32,8 @@ KEPT = {
     "item": ("meters_usageitem", "n, value", "1 AS n, value"),
 }
 EVENT = f"{AS_DAY}, value, timestamp, received_at, ident, dimension_ref"
+# An event from before a range, in the columns of EVENT: it has a say, and is not one of the range's events.
+BEFORE = "0 AS n, total, vmax, vmin, value, timestamp, received_at, ident, dimension_ref"
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def deciding_event(span: Span, rules: Rules) -> StoredEvent | None:
     if AGGREGATIONS[rules.formula].decided_by is None:
         return None
     counts, params = _counts(span, rules)
-    events, events_params = _events(span, f"{EVENT}, identifier, payload")
+    events, events_params = _events(_reach(span, rules), f"{EVENT}, identifier, payload")
     rows = _rows(
         "SELECT identifier, value, timestamp, received_at, payload, true, NULL"
         f" FROM ({events}) AS matching WHERE {counts}",
@@ -204,10 +206,15 @@ def _counts(span: Span, rules: Rules) -> Sql:
     order = AGGREGATIONS[rules.formula].decided_by
     if order is None and rules.window is None:
         return "true", []
-    counted, params = _counted(span, rules.window)
+    counted, params = _counted(_reach(span, rules), rules.window)
     if order is not None:
         counted = f"SELECT ident FROM ({counted}) AS counted ORDER BY {order} LIMIT 1"
     return f"ident IN (SELECT ident FROM ({counted}) AS deciding)", params
+
+
+def _reach(span: Span, rules: Rules) -> Span:
+    """All that may decide alone: where a value carries over, the events before the span too."""
+    return replace(span, start=LONG_AGO) if AGGREGATIONS[rules.formula].carried else span
 
 
 def _source(span: Span, rules: Rules, *, bucket: str | None = None) -> Sql:
@@ -215,6 +222,8 @@ def _source(span: Span, rules: Rules, *, bucket: str | None = None) -> Sql:
     aggregation = AGGREGATIONS[rules.formula]
     if aggregation.held:
         return _held(span, bucket)
+    if aggregation.carried and bucket is None:
+        return _carried(span)
     days = split(span.start, span.end)
     if aggregation.kept is None or rules.window or span.as_of or not days or bucket == "hour":
         return _counted(span, rules.window)
@@ -231,6 +240,18 @@ def _source(span: Span, rules: Rules, *, bucket: str | None = None) -> Sql:
             parts.append(events)
             params += events_params
     return " UNION ALL ".join(parts), params
+
+
+def _carried(span: Span) -> Sql:
+    """The events of a span and, of each dimension, the last before it. A bucket of time needs no such: one that is
+    listed has an event of its own, and that is later."""
+    within, params = _events(span, EVENT)
+    before, before_params = _events(replace(span, start=LONG_AGO, end=span.start), EVENT)
+    return (
+        f"{within} UNION ALL (SELECT DISTINCT ON (dimension_ref) {BEFORE} FROM ({before}) AS before"
+        f" ORDER BY dimension_ref, {LATEST})",
+        [*params, *before_params],
+    )
 
 
 def _held(span: Span, bucket: str | None) -> Sql:

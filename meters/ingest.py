@@ -246,5 +246,5 @@ def catalogue_of(given: Sequence[Record]) -> Catalogue:
 
 def meters_named(names: Iterable[str]) -> dict[str, Meter]:
     """By event name; the active meter of a name before one that was active."""
-    found = Meter.objects.filter(event_name__in=list(names)).order_by("-status", "created_at", "pk")
+    found = Meter.objects.listed().filter(event_name__in=list(names)).order_by("-status", "created_at", "pk")
     return {meter.event_name: meter for meter in found}

@@ -22,6 +22,7 @@ def create_meter(
     value_key: str = "value",
     filters: Sequence[Mapping[str, Any]] = (),
     dimension_payload_keys: Sequence[str] = (),
+    hidden: bool = False,
 ) -> Meter:
     """Create an active meter.
 
@@ -37,6 +38,7 @@ def create_meter(
         value_key=value_key,
         filters=[dict(condition) for condition in filters],
         dimension_payload_keys=list(dimension_payload_keys),
+        hidden=hidden,
         created_at=at,
         updated_at=at,
     )
@@ -83,9 +85,9 @@ def reactivate_meter(meter_id: str, *, at: datetime) -> Meter:
 
 
 def _check_rules(formula: str, window: str | None, dimensions: Sequence[str]) -> None:
-    if AGGREGATIONS[formula].held and window:
+    if AGGREGATIONS[formula].looks_back and window:
         raise InvalidRequest(
-            f"A meter with the formula {formula} has no window: its levels hold until the next one.",
+            f"A meter with the formula {formula} has no window: its values hold until the next one.",
             param="event_time_window",
         )
     if len(set(dimensions)) < len(dimensions):
@@ -96,6 +98,8 @@ def _locked(meter_id: str) -> Meter:
     meter = Meter.objects.select_for_update(no_key=True).filter(pk=meter_id).first()
     if meter is None:
         raise NotFound("meter", meter_id)
+    if meter.hidden:
+        raise InvalidRequest("This meter belongs to a price with usage records, and stays as it is.")
     return meter
 
 

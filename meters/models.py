@@ -17,6 +17,10 @@ class MeterQuerySet(models.QuerySet["Meter"]):
         """Meters that accept events and new prices."""
         return self.filter(status=Meter.Status.ACTIVE)
 
+    def listed(self) -> Self:
+        """Meters that people and programs know of; the others are `meters/own_meters.py`'s."""
+        return self.filter(hidden=False)
+
 
 class NextMeterRef(Func):
     """The next small number for a meter; the usage tables know meters by it."""
@@ -71,6 +75,12 @@ class Meter(models.Model):
         default=list,
         blank=True,
         help_text="Keys of the payload by which usage can be grouped and priced; every event has to have them.",
+    )
+    hidden = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Made for one price: it counts usage records, takes no events from outside and is not listed.",
     )
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE, editable=False)
     deactivated_at = models.DateTimeField(null=True, editable=False)

@@ -89,7 +89,7 @@ def chosen(rows: QuarantinedEventQuerySet | Sequence[str]) -> QuarantinedEventQu
 def meters_named(event_names: Iterable[Any]) -> dict[str, Meter]:
     """The meter that would count, or once counted, events of each name: the active one, else the newest."""
     names = {name for name in event_names if isinstance(name, str) and storable_text(name) == name}
-    found = Meter.objects.filter(event_name__in=names).order_by("-status", "created_at", "pk")
+    found = Meter.objects.listed().filter(event_name__in=names).order_by("-status", "created_at", "pk")
     return {meter.event_name: meter for meter in found}  # the last one stands: "active" comes after "inactive"
 
 

@@ -66,6 +66,7 @@ class UpdateMeter(Params):
 
 
 class ListMeters(ListParams):
+    hidden = params.Boolean(default=False)
     status = params.Choice(Meter.Status)
 
 

@@ -61,9 +61,10 @@ def usage_by(
     end: datetime,
     bucket: str,
     as_of: Snapshot | None = None,
+    only: Chosen | None = None,
 ) -> list[UsageBucket]:
     """The usage per UTC "hour", "day" or "month" that has any, oldest first; each bucket by the meter's formula."""
-    groups = event_store.aggregate_by(_span(meter, customer, (start, end), as_of), rules_of(meter), bucket=bucket)
+    groups = event_store.aggregate_by(_span(meter, customer, (start, end), as_of, only), rules_of(meter), bucket=bucket)
     return [_bucket(group, (start, end), bucket, ()) for group in groups]
 
 
@@ -92,6 +93,7 @@ def events_of(
     end: datetime,
     as_of: Snapshot | None = None,
     part: Part | None = None,
+    only: Chosen | None = None,
     limit: int = 100,
     offset: int = 0,
 ) -> list[StoredEvent]:
@@ -99,16 +101,22 @@ def events_of(
 
     Which events count is decided over the whole of [start, end): an event can be replaced by one outside of `part`.
     """
-    span = _span(meter, customer, (start, end), as_of)
+    span = _span(meter, customer, (start, end), as_of, only)
     events = event_store.list_events(span, rules_of(meter), limit=limit, offset=offset, part=part)
     return [_as_sent(event, meter, customer) for event in events]
 
 
 def deciding_event(
-    meter: Meter, customer: Customer, *, start: datetime, end: datetime, as_of: Snapshot | None = None
+    meter: Meter,
+    customer: Customer,
+    *,
+    start: datetime,
+    end: datetime,
+    as_of: Snapshot | None = None,
+    only: Chosen | None = None,
 ) -> StoredEvent | None:
     """The event that alone decides `usage` (as with the formula "last"); None without events, or where several do."""
-    return event_store.deciding_event(_span(meter, customer, (start, end), as_of), rules_of(meter))
+    return event_store.deciding_event(_span(meter, customer, (start, end), as_of, only), rules_of(meter))
 
 
 def tally_events(
@@ -119,9 +127,10 @@ def tally_events(
     end: datetime,
     as_of: Snapshot | None = None,
     part: Part | None = None,
+    only: Chosen | None = None,
 ) -> Tally:
     """How many events `events_of` has in all, and what they add up to."""
-    return event_store.tally(_span(meter, customer, (start, end), as_of), rules_of(meter), part=part)
+    return event_store.tally(_span(meter, customer, (start, end), as_of, only), rules_of(meter), part=part)
 
 
 def bucket_end(start: datetime, bucket: str) -> datetime:

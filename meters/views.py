@@ -86,6 +86,8 @@ class MeterView(ResourceView):
         return self.answer_objects(found.rows, has_more=found.has_more)
 
     def filter(self, queryset: QuerySet[Meter], given: Mapping[str, Any]) -> QuerySet[Meter]:
+        """Of the meters that prices with usage records have of their own only those asked for (not of Stripe)."""
+        queryset = queryset.filter(hidden=given["hidden"])
         return queryset.filter(status=given["status"]) if "status" in given else queryset
 
 

@@ -14,7 +14,8 @@ from invoices.models import InvoiceLine
 from meters.aggregations import AGGREGATIONS
 from meters.event_store import Snapshot, StoredEvent, Tally
 from meters.models import Meter
-from meters.usage import UsageBucket, deciding_event, events_of, tally_events, usage_by
+from meters.usage import Chosen, UsageBucket, deciding_event, events_of, tally_events, usage_by
+from pricing.records import usage_question
 from subscriptions.periods import Period
 
 PAGE = 100
@@ -75,6 +76,12 @@ class LineUsage:
         return self.line.meter
 
     @property
+    def only(self) -> Chosen:
+        """Which of the customer's events on the meter are the line's."""
+        assert self.line.subscription_item_id is not None, "a metered line is of an item"
+        return usage_question(self.line.price, self.line.subscription_item_id).only
+
+    @property
     def snapshot(self) -> Snapshot:
         assert self.line.snapshot is not None, "a metered line has a snapshot"
         return self.line.snapshot
@@ -101,32 +108,35 @@ class LineUsage:
         """Whether days, hours and events each add up to the quantity; else one event decides it."""
         return AGGREGATIONS[self.meter.formula].adds_up
 
+    @property
+    def formula_words(self) -> str:
+        return AGGREGATIONS[self.meter.formula].label
+
     def buckets(self, bucket: str, part: Period | None = None) -> list[UsageBucket]:
         """The usage of each day or hour that has any, in the whole period or a part of it."""
         start, end = self._bounds(part)
-        return usage_by(self.meter, self.customer, start=start, end=end, bucket=bucket, as_of=self.snapshot)
+        return usage_by(
+            self.meter, self.customer, start=start, end=end, bucket=bucket, as_of=self.snapshot, only=self.only
+        )
 
     def total(self, part: Period | None) -> Decimal | None:
         """What the events of a part add up to, of the whole the stored quantity; None where one event decides."""
         if part is None:
             return self.quantity
-        start, end = self.period.start, self.period.end
-        bounds = self._bounds(part)
-        return tally_events(self.meter, self.customer, start=start, end=end, as_of=self.snapshot, part=bounds).quantity
+        return self._tally(part).quantity
 
     def page(self, number: int, part: Period | None = None) -> EventPage:
         """Events, oldest first, a hundred a page; a page past the end is the last one."""
-        bounds = self._bounds(part)
-        start, end = self.period.start, self.period.end
-        tally = tally_events(self.meter, self.customer, start=start, end=end, as_of=self.snapshot, part=bounds)
+        tally = self._tally(part)
         number = min(max(1, number), max(1, -(-tally.events // PAGE)))
         events = events_of(
             self.meter,
             self.customer,
-            start=start,
-            end=end,
+            start=self.period.start,
+            end=self.period.end,
             as_of=self.snapshot,
-            part=bounds,
+            part=self._bounds(part),
+            only=self.only,
             limit=PAGE,
             offset=(number - 1) * PAGE,
         )
@@ -136,7 +146,23 @@ class LineUsage:
     def deciding(self) -> StoredEvent | None:
         """The event that decides the quantity alone, where one does."""
         return deciding_event(
-            self.meter, self.customer, start=self.period.start, end=self.period.end, as_of=self.snapshot
+            self.meter,
+            self.customer,
+            start=self.period.start,
+            end=self.period.end,
+            as_of=self.snapshot,
+            only=self.only,
+        )
+
+    def _tally(self, part: Period | None) -> Tally:
+        return tally_events(
+            self.meter,
+            self.customer,
+            start=self.period.start,
+            end=self.period.end,
+            as_of=self.snapshot,
+            part=self._bounds(part),
+            only=self.only,
         )
 
     def _bounds(self, part: Period | None) -> tuple[datetime, datetime]:

@@ -71,7 +71,7 @@ class Overview(CustomerPage):
     def context(self, **ids: str) -> dict[str, Any]:
         customer = self.request.customer
         meters = [
-            (mine, usage(mine.meter, customer, start=mine.current.start, end=mine.current.end))
+            (mine, usage(mine.meter, customer, start=mine.current.start, end=mine.current.end, only=mine.only))
             for mine in scope.meters_of(customer)
             if mine.current
         ]
@@ -97,8 +97,9 @@ class UsagePage(CustomerPage):
         chosen = choose_range(given.dict(), at=self.at, current=mine.current, previous=mine.previous)
         by = "hour" if given.get("by") == "hour" and chosen.allows_hours else "day"
         start, end = chosen.period.start, chosen.period.end
-        total = usage(mine.meter, self.request.customer, start=start, end=end)
-        buckets = usage_by(mine.meter, self.request.customer, start=start, end=end, bucket=by, as_of=total.snapshot)
+        customer, only = self.request.customer, mine.only
+        total = usage(mine.meter, customer, start=start, end=end, only=only)
+        buckets = usage_by(mine.meter, customer, start=start, end=end, bucket=by, as_of=total.snapshot, only=only)
         return {
             "meters": meters,
             "mine": mine,
@@ -109,7 +110,7 @@ class UsagePage(CustomerPage):
             "most_days_by_hour": LONGEST_BY_HOUR.days,
             "total": total,
             "rows": buckets,
-            "chart": draw(buckets, chosen.period, bucket=by, what=mine.meter.display_name),
+            "chart": draw(buckets, chosen.period, bucket=by, what=mine.name),
         }
 
 

@@ -1,6 +1,7 @@
 """What of the database a customer may see. Every query of the pages is here, and starts from the customer."""
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from django.http import Http404
@@ -8,15 +9,22 @@ from django.http import Http404
 from customers.models import Customer
 from invoices.models import Invoice, InvoiceLine, InvoiceQuerySet
 from meters.models import Meter
+from meters.usage import Chosen
+from pricing.records import usage_question
 from subscriptions.models import SubscriptionItem
 from subscriptions.periods import Period
 
 
 @dataclass(frozen=True)
 class CustomerMeter:
-    """A meter by which the customer is or was billed, with the running period and the one before it."""
+    """A meter by which the customer is or was billed, with the running period and the one before it; where usage is
+    recorded by subscription item, the item's part of it. `id` is that of the meter or the item; `name` tells them
+    apart."""
 
+    id: str
+    name: str
     meter: Meter
+    only: Chosen
     unit: str
     current: Period | None
     previous: Period | None
@@ -33,17 +41,17 @@ def meters_of(customer: Customer) -> list[CustomerMeter]:
         for item in subscription.items.all():
             if item.price.meter is None:
                 continue
-            mine = _with_periods(item, item.price.meter)
-            known = found.get(mine.meter.pk)
+            mine = _with_periods(item)
+            known = found.get(mine.id)
             if known is None or _recency(mine) > _recency(known):
-                found[mine.meter.pk] = mine
-    return sorted(found.values(), key=lambda mine: (mine.meter.display_name.lower(), mine.meter.pk))
+                found[mine.id] = mine
+    return _told_apart(sorted(found.values(), key=lambda mine: (mine.name.lower(), mine.id)))
 
 
 def meter_of(customer: Customer, meter_id: str) -> CustomerMeter:
-    """Raises Http404 for a meter that is not one of `meters_of`."""
+    """Raises Http404 for an id that is not of one of `meters_of`."""
     for mine in meters_of(customer):
-        if mine.meter.pk == meter_id:
+        if mine.id == meter_id:
             return mine
     raise Http404
 
@@ -62,7 +70,7 @@ def invoice_of(customer: Customer, invoice_id: str) -> Invoice:
 
 
 def lines_of(invoice: Invoice) -> list[InvoiceLine]:
-    return list(invoice.lines.select_related("meter").order_by("position"))
+    return list(invoice.lines.select_related("meter", "price__meter").order_by("position"))
 
 
 def metered_line_of(customer: Customer, invoice_id: str, line_id: str) -> InvoiceLine:
@@ -73,11 +81,27 @@ def metered_line_of(customer: Customer, invoice_id: str, line_id: str) -> Invoic
     raise Http404
 
 
-def _with_periods(item: SubscriptionItem, meter: Meter) -> CustomerMeter:
+def _with_periods(item: SubscriptionItem) -> CustomerMeter:
+    asked = usage_question(item.price, item.pk)
     latest = [row for row in item.periods.order_by("-starts_at", "-id")[:2] if not row.period.is_empty]
     current = next((row.period for row in latest if row.closed_at is None), None)
     previous = next((row.period for row in latest if row.closed_at is not None), None)
-    return CustomerMeter(meter, item.price.product.unit_label, current, previous)
+    id = item.pk if asked.only else asked.meter.pk
+    name, description = asked.meter.display_name, item.subscription.description
+    if asked.only and description:
+        name = f"{name} ({description})"
+    return CustomerMeter(id, name, asked.meter, asked.only, item.price.product.unit_label, current, previous)
+
+
+def _told_apart(meters: list[CustomerMeter]) -> list[CustomerMeter]:
+    """With a number behind the name where several have the same."""
+    often = Counter(mine.name for mine in meters)
+    seen: Counter[str] = Counter()
+    told = []
+    for mine in meters:
+        seen[mine.name] += 1
+        told.append(mine if often[mine.name] == 1 else replace(mine, name=f"{mine.name} ({seen[mine.name]})"))
+    return told
 
 
 def _recency(mine: CustomerMeter) -> tuple[bool, datetime]:

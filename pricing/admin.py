@@ -111,6 +111,18 @@ class MeteredFilter(admin.SimpleListFilter):
         return queryset.filter(usage_type=None if self.value() == "once" else self.value())
 
 
+class ListedMeterFilter(RelatedDropdownFilter):
+    """Without the meters that prices with usage records have of their own."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> list[tuple[Any, str]]:
+        found: list[tuple[Any, str]] = field.get_choices(
+            include_blank=False,
+            ordering=self.field_admin_ordering(field, request, model_admin),
+            limit_choices_to={"hidden": False},
+        )
+        return found
+
+
 @admin.register(Price)
 class PriceAdmin(VerbAdmin):
     form = PriceForm
@@ -126,16 +138,19 @@ class PriceAdmin(VerbAdmin):
         MeteredFilter,
         "currency",
         ("product", RelatedDropdownFilter),
-        ("meter", RelatedDropdownFilter),
+        ("meter", ListedMeterFilter),
         ("created_at", DayRangeFilter),
     )
     list_select_related = ("product", "meter")
     autocomplete_fields = ("product", "meter")
     add_inlines = (TierInline,)
-    readonly_fields = ("id", "product", "currency_code", "cost", "every", "meter", "created_at")
+    readonly_fields = ("id", "product", "currency_code", "cost", "every", "meter", "aggregate_usage", "created_at")
     fieldsets = (
         (None, {"fields": ("active", "nickname", "lookup_key", "transfer_lookup_key", "tax_behavior", "metadata")}),
-        ("Terms, which never change", {"fields": ("product", "currency_code", "cost", "every", "meter")}),
+        (
+            "Terms, which never change",
+            {"fields": ("product", "currency_code", "cost", "every", "meter", "aggregate_usage")},
+        ),
         ("More", {"classes": ("collapse",), "fields": ("id", "created_at")}),
     )
     add_fieldsets = (
@@ -167,7 +182,7 @@ class PriceAdmin(VerbAdmin):
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Of what can get new prices."""
         if db_field.name == "meter":
-            kwargs["queryset"] = Meter.objects.active()
+            kwargs["queryset"] = Meter.objects.active().listed()
         if db_field.name == "product":
             kwargs["queryset"] = Product.objects.live().filter(active=True)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)

@@ -87,6 +87,12 @@ class Price(models.Model):
         LICENSED = "licensed"
         METERED = "metered"
 
+    class AggregateUsage(models.TextChoices):
+        SUM = "sum"
+        LAST_DURING_PERIOD = "last_during_period"
+        LAST_EVER = "last_ever"
+        MAX = "max"
+
     class TaxBehavior(models.TextChoices):
         UNSPECIFIED = "unspecified"
         EXCLUSIVE = "exclusive"
@@ -114,6 +120,13 @@ class Price(models.Model):
     interval_count = models.PositiveSmallIntegerField(null=True, blank=True)
     usage_type = models.CharField(max_length=10, choices=UsageType, null=True, blank=True)
     meter = models.ForeignKey(Meter, null=True, blank=True, on_delete=models.PROTECT, related_name="prices")
+    aggregate_usage = models.CharField(
+        max_length=20,
+        choices=AggregateUsage,
+        null=True,
+        blank=True,
+        help_text="How the usage records of a period become one quantity, for a price without a meter.",
+    )
     tax_behavior = models.CharField(max_length=12, choices=TaxBehavior, default=TaxBehavior.UNSPECIFIED)
     active = models.BooleanField(default=True, help_text="Whether new subscriptions can use it.")
     nickname = models.CharField(max_length=5000, blank=True, default="")
@@ -146,6 +159,20 @@ class Price(models.Model):
                 & (Q(usage_type="licensed", meter=None) | Q(usage_type="metered", meter__isnull=False)),
                 name="price_recurring_whole",
             ),
+            models.CheckConstraint(
+                condition=Q(aggregate_usage=None)
+                | Q(
+                    usage_type="metered",
+                    meter__isnull=False,
+                    aggregate_usage__in=["sum", "last_during_period", "last_ever", "max"],
+                ),
+                name="price_aggregate_usage_metered",
+            ),
+            models.UniqueConstraint(
+                fields=["meter"],
+                condition=Q(aggregate_usage__isnull=False),
+                name="price_with_usage_records_has_own_meter",
+            ),
         )
 
     def __str__(self) -> str:
@@ -154,6 +181,16 @@ class Price(models.Model):
     @property
     def is_metered(self) -> bool:
         return self.usage_type == self.UsageType.METERED
+
+    @property
+    def takes_usage_records(self) -> bool:
+        """Whether its usage is recorded by subscription item; its meter is then hidden and its own."""
+        return self.aggregate_usage is not None
+
+    @property
+    def named_meter_id(self) -> str | None:
+        """The meter that whoever made the price has named."""
+        return None if self.takes_usage_records else self.meter_id
 
     @property
     def is_recurring(self) -> bool:

@@ -1,7 +1,7 @@
 """Creates and changes prices: checks that their terms make a price, and keeps the terms."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -13,6 +13,7 @@ from core.errors import InvalidRequest, NotFound, ParameterMissing, ParametersEx
 from core.money import is_currency
 from meters.models import Meter
 from pricing.models import Price, PriceTier, Product
+from pricing.records import meter_of_records
 
 LONGEST_INTERVAL = {"day": 1095, "week": 156, "month": 36, "year": 3}  # three years, as Stripe allows
 
@@ -28,10 +29,19 @@ class TierSpec:
 
 @dataclass(frozen=True)
 class Recurring:
+    """How often, and by what; a metered price has either `meter` or `aggregate_usage`."""
+
     interval: str
     interval_count: int = 1
     usage_type: str = Price.UsageType.LICENSED
     meter: str | None = None
+    aggregate_usage: str | None = None
+
+    def summing_records(self) -> "Recurring":
+        """The same where it says by what it counts; else, if it is metered, by the sum of usage records."""
+        if self.usage_type != Price.UsageType.METERED or self.meter or self.aggregate_usage:
+            return self
+        return replace(self, aggregate_usage=Price.AggregateUsage.SUM)
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,8 @@ def create_price(product_id: str, *, spec: PriceSpec, at: datetime) -> Price:
             raise InvalidRequest("The product is not active, so it cannot get a new price.", param="product")
         price = _build_price(product, spec, at)
         _take_lookup_key(spec.lookup_key, transfer=spec.transfer_lookup_key)
+        if price.takes_usage_records:
+            price.meter = meter_of_records(price, at=at)
         price.save(force_insert=True)
         PriceTier.objects.bulk_create(build_tiers(price, spec.tiers))
         return price
@@ -148,6 +160,7 @@ def _build_price(product: Product, spec: PriceSpec, at: datetime) -> Price:
         interval_count=recurring.interval_count if recurring else None,
         usage_type=recurring.usage_type if recurring else None,
         meter=_meter(recurring.meter) if recurring and recurring.meter else None,
+        aggregate_usage=recurring.aggregate_usage if recurring else None,
         tax_behavior=spec.tax_behavior,
         active=spec.active,
         nickname=spec.nickname,
@@ -193,8 +206,21 @@ def _check_recurring(recurring: Recurring) -> None:
             param="recurring[interval_count]",
         )
     metered = recurring.usage_type == Price.UsageType.METERED
-    if metered and not recurring.meter:
-        raise ParameterMissing("recurring[meter]", "A metered price needs recurring[meter].")
+    if metered and not recurring.meter and not recurring.aggregate_usage:
+        raise ParameterMissing(
+            "recurring[meter]",
+            "A metered price needs recurring[meter], or, for usage records, recurring[aggregate_usage].",
+        )
+    if recurring.meter and recurring.aggregate_usage:
+        raise ParametersExclusive(
+            "You may only specify one of these parameters: recurring[meter], recurring[aggregate_usage].",
+            param="recurring[aggregate_usage]",
+        )
+    if recurring.aggregate_usage and not metered:
+        raise InvalidRequest(
+            "recurring[aggregate_usage] can only be set when recurring[usage_type]=metered.",
+            param="recurring[aggregate_usage]",
+        )
     if recurring.meter and not metered:
         raise InvalidRequest(
             "recurring[meter] can only be set when recurring[usage_type]=metered.", param="recurring[meter]"
@@ -202,7 +228,7 @@ def _check_recurring(recurring: Recurring) -> None:
 
 
 def _meter(meter_id: str) -> Meter:
-    meter = Meter.objects.filter(pk=meter_id).first()
+    meter = Meter.objects.listed().filter(pk=meter_id).first()
     if meter is None:
         raise ResourceMissing("meter", meter_id, param="recurring[meter]")
     if meter.status != Meter.Status.ACTIVE:

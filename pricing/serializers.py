@@ -12,6 +12,7 @@ from pricing.models import Interval, Price, PriceTier
 class RecurringParams(Params):
     later = ("trial_period_days",)
 
+    aggregate_usage = params.Choice(Price.AggregateUsage)
     interval = params.Choice(Interval, required=True)
     interval_count = params.Integer(minimum=1, maximum=1095)
     meter = params.String()
@@ -169,15 +170,23 @@ class WholeAmount(objects.WireField):
         return int(value) if value == value.to_integral_value() else None
 
 
+def without_unused(price: Price, shown: dict[str, Any]) -> dict[str, Any]:
+    """`aggregate_usage` is of prices with usage records only: Stripe has it no more."""
+    if not price.takes_usage_records:
+        del shown["aggregate_usage"]
+    return shown
+
+
 class RecurringObject(objects.Object):
+    aggregate_usage = objects.Text()
     interval = objects.Text()
     interval_count = objects.Integer()
-    meter = objects.ObjectId(source="meter_id")
+    meter = objects.ObjectId(source="named_meter_id")
     trial_period_days = objects.Const(None)
     usage_type = objects.Text()
 
     def to_representation(self, instance: Price) -> Any:
-        return super().to_representation(instance) if instance.is_recurring else None
+        return without_unused(instance, super().to_representation(instance)) if instance.is_recurring else None
 
 
 class TransformQuantityObject(objects.Object):
@@ -216,6 +225,7 @@ class PlanObject(objects.Object):
     id = objects.Text()
     object = objects.Const("plan")
     active = objects.Boolean()
+    aggregate_usage = objects.Text()
     amount = WholeAmount(source="unit_amount_decimal")
     amount_decimal = objects.DecimalString(source="unit_amount_decimal")
     billing_scheme = objects.Text()
@@ -225,13 +235,16 @@ class PlanObject(objects.Object):
     interval_count = objects.Integer()
     livemode = objects.Livemode()
     metadata = objects.Metadata()
-    meter = objects.ObjectId(source="meter_id")
+    meter = objects.ObjectId(source="named_meter_id")
     nickname = objects.Text()
     product = objects.ObjectId(source="product_id")
     tiers_mode = objects.Text()
     transform_usage = TransformQuantityObject(source="*")
     trial_period_days = objects.Const(None)
     usage_type = objects.Text()
+
+    def to_representation(self, instance: Price) -> Any:
+        return without_unused(instance, super().to_representation(instance))
 
 
 class TierObject(objects.Object):

@@ -1,6 +1,7 @@
 """Products and prices over HTTP."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import metadata
+from api.middleware import version_of
 from api.views import ResourceView
 from core import clock
 from core.errors import ParameterMissing, ParametersExclusive
@@ -28,6 +30,7 @@ from pricing.serializers import (
 
 TEXTS = ("description", "statement_descriptor", "tax_code", "unit_label", "url")
 LISTS = ("images", "marketing_features")
+METERS_NAMED = "2025-03-31"  # from this version of the API on a metered price names its meter
 PLAIN = ("active", "name", "shippable", "default_price")
 
 
@@ -46,7 +49,8 @@ class ProductView(ResourceView):
                 **_product_fields(given),
             )
             if data := given.get("default_price_data"):
-                price = prices.create_price(product.pk, spec=_spec(data, "default_price_data"), at=at)
+                spec = _with_default(_spec(data, "default_price_data"), request)
+                price = prices.create_price(product.pk, spec=spec, at=at)
                 product = products.update_product(product.pk, changes={"default_price": price.pk}, at=at)
         return self.answer(product)
 
@@ -75,7 +79,8 @@ class PriceView(ResourceView):
         given = self.read()
         at = clock.now()
         with transaction.atomic():
-            return self.answer(prices.create_price(_product_of(given, at), spec=_spec(given), at=at))
+            spec = _with_default(_spec(given), request)
+            return self.answer(prices.create_price(_product_of(given, at), spec=spec, at=at))
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
@@ -149,6 +154,13 @@ def _spec(given: Mapping[str, Any], within: str = "") -> PriceSpec:
         transfer_lookup_key=given.get("transfer_lookup_key", False),
         metadata=metadata.merge({}, given.get("metadata")),
     )
+
+
+def _with_default(spec: PriceSpec, request: Request) -> PriceSpec:
+    """`spec` as callers of the time of usage records mean it: a metered price without a meter sums them up."""
+    if version_of(request._request) >= METERS_NAMED or spec.recurring is None:
+        return spec
+    return replace(spec, recurring=spec.recurring.summing_records())
 
 
 def _tier(given: Mapping[str, Any], within: str) -> TierSpec:

@@ -17,6 +17,7 @@ from core.money import plain
 from core.panels import Panel, show_on
 from customers.models import Customer
 from meters.usage import usage
+from pricing.records import usage_question
 from subscriptions.admin_forms import (
     CancelNowForm,
     ItemForm,
@@ -192,9 +193,8 @@ def _usage_of_open_periods(customer: Customer, subscription: Subscription) -> di
 
 
 def _counted(period: ItemPeriod, customer: Customer) -> dict[str, Any]:
-    meter = period.item.price.meter
-    assert meter is not None, "asked for metered items only"
-    read = usage(meter, customer, start=period.starts_at, end=period.ends_at)
+    asked = usage_question(period.item.price, period.item_id)
+    read = usage(asked.meter, customer, start=period.starts_at, end=period.ends_at, only=asked.only)
     return {"quantity": plain(read.quantity), "events": read.events}
 
 

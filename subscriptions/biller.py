@@ -1,13 +1,14 @@
 """What a subscription needs of whoever writes the invoices, which is an app above this one."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from subscriptions.models import Subscription
+from subscriptions.models import ItemPeriod, Subscription
 
 
 class Biller(Protocol):
-    """Called inside the transaction of the change, with the customer locked."""
+    """Those that change something are called inside the transaction of the change, with the customer locked."""
 
     def bill_start(self, subscription: Subscription, *, at: datetime, prorate: bool) -> None:
         """Invoice what a new subscription owes in advance; `prorate` False leaves a stub period free."""
@@ -17,6 +18,12 @@ class Biller(Protocol):
 
     def bill_end(self, subscription: Subscription, *, at: datetime, invoice_now: bool) -> None:
         """Close the open periods of a subscription that ends now, and invoice their usage or discard it."""
+
+    def reads_again(self, period: ItemPeriod) -> bool:
+        """Whether the invoice of a closed period will read its usage again, as a draft does."""
+
+    def invoices_of(self, periods: Sequence[ItemPeriod]) -> Mapping[int, str]:
+        """The id of the invoice on which each of these periods is, by the period's."""
 
 
 _billers: list[Biller] = []

@@ -58,8 +58,10 @@ def price(
     count: int = 1,
     product: str = "Tokens",
     unit_label: str = "",
+    records: str | None = None,
 ) -> Price:
-    """`unit` and `tiers` (up_to, unit, flat) in minor units; metered if there is a meter, else licensed."""
+    """`unit` and `tiers` (up_to, unit, flat) in minor units; metered by a meter or by usage records (how they are
+    aggregated), else licensed."""
     spec = PriceSpec(
         currency=currency,
         unit_amount=None if unit is None else Decimal(unit),
@@ -68,7 +70,9 @@ def price(
         tiers_mode=mode if tiers else None,
         divide_by=per,
         round=round if per else None,
-        recurring=Recurring(interval, count, "metered" if meter else "licensed", meter.pk if meter else None),
+        recurring=Recurring(
+            interval, count, "metered" if meter or records else "licensed", meter.pk if meter else None, records
+        ),
     )
     made = create_product(name=product, unit_label=unit_label, at=JAN)
     return create_price(made.pk, spec=spec, at=JAN)

@@ -247,3 +247,30 @@ def test_where_no_month_is_listed_it_is_said_when_the_first_begins(admin_client:
     assert (
         "The first month begins with the database." in admin_client.get("/admin/meters/ingestepoch/").content.decode()
     )
+
+
+def test_meters_of_prices_are_listed_when_they_are_asked_for(admin_client: Client) -> None:
+    make.meter("tokens")
+    price = make.price(unit="5", records="sum", product="Calls")
+    assert price.meter is not None
+    hidden, page = price.meter.pk, reverse("admin:meters_meter_changelist")
+
+    def listed(query: str) -> list[str]:
+        return [str(row) for row in admin_client.get(page + query).context["cl"].result_list]
+
+    assert listed("") == ["Tokens"]
+    assert listed("?q=Calls") == []
+    assert listed("?made_for=price") == ["Calls"]
+    assert listed("?made_for=price&q=Calls") == ["Calls"]
+    choices = {"app_label": "pricing", "model_name": "price", "field_name": "meter", "term": ""}
+    found = admin_client.get(reverse("admin:autocomplete"), choices).json()["results"]
+    assert [one["text"] for one in found] == ["Tokens"]
+    for other in ("pricing_price", "meters_meterevent"):
+        assert hidden not in admin_client.get(reverse(f"admin:{other}_changelist")).content.decode()
+    shown = admin_client.get(change(price.meter)).content.decode()
+    assert "Calls" in shown
+    for name in ("deactivate", "reactivate"):
+        assert press(price.meter, name) not in shown
+    submit(admin_client, change(price.meter), display_name="Other")
+    price.meter.refresh_from_db()
+    assert price.meter.display_name == "Calls"

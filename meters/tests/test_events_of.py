@@ -47,6 +47,22 @@ def test_a_count_runs_by_one():
     assert [event.running for event in events_of(meter, customer, start=JAN, end=FEB)] == [1, 2, 3]
 
 
+def test_of_last_ever_an_event_from_before_may_decide():
+    customer, meter = make.customer(), make.meter(formula="last_ever")
+    make.event(customer, value="9", at=JAN - HOUR, identifier="before")
+    part = {"start": JAN, "end": FEB}
+
+    assert events_of(meter, customer, **part) == []
+    assert tally_events(meter, customer, **part) == Tally(0, 0, None)
+    assert deciding_event(meter, customer, **part).identifier == "before"
+
+    make.event(customer, value="4", at=JAN, identifier="within")
+    make.event(customer, value="7", at=FEB, identifier="after")
+
+    assert [(event.identifier, event.counts) for event in events_of(meter, customer, **part)] == [("within", True)]
+    assert deciding_event(meter, customer, **part).identifier == "within"
+
+
 def test_of_last_one_event_counts():
     customer, meter = make.customer(), make.meter(formula="last")
     make.event(customer, value="9", at=JAN + 5 * HOUR, identifier="latest")

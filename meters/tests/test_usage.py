@@ -20,7 +20,7 @@ from meters.event_store import ident_of
 from meters.identifiers import hash_of_text
 from meters.ingest import Outcome, Record, ingest
 from meters.models import MeterEvent
-from meters.usage import events_of, usage, usage_by, usage_by_dimensions
+from meters.usage import deciding_event, events_of, usage, usage_by, usage_by_dimensions
 from tests import make
 from tests.make import JAN
 
@@ -68,7 +68,10 @@ def floor_month(at: datetime) -> datetime:
 
 FLOORS: dict[str | None, Callable[[datetime], datetime] | None] = {None: None, "hour": floor_hour, "day": floor_day}
 RULES = [
-    (formula, window) for formula in AGGREGATIONS for window in FLOORS if not (AGGREGATIONS[formula].held and window)
+    (formula, window)
+    for formula in AGGREGATIONS
+    for window in FLOORS
+    if not (AGGREGATIONS[formula].looks_back and window)
 ]
 
 
@@ -210,6 +213,7 @@ def test_usage_is_of_one_customer_and_one_meter() -> None:
         ("sum", "31"),
         ("count", "4"),
         ("last", "5"),
+        ("last_ever", "5"),
         ("max", "10"),
         ("min", "5"),
         ("unique", "4"),
@@ -234,6 +238,41 @@ def test_a_level_holds_from_before_the_range_and_to_its_end() -> None:
     days = usage_by(meter, customer, start=JAN - DAY, end=JAN + 2 * DAY, bucket="day")
     assert [day.quantity for day in days] == [144, 102, 60]
     assert [day.events for day in days] == [0, 1, 0]
+
+
+@pytest.mark.django_db
+def test_the_latest_value_ever_carries_over_ranges_without_events() -> None:
+    meter, customer = make.meter(formula="last_ever"), make.customer()
+    make.event(customer, "tokens", "6", at=JAN - 10 * DAY)
+    make.event(customer, "tokens", "8", at=JAN - 5 * DAY)
+    make.event(customer, "tokens", "2.5", at=JAN + DAY)
+    ranges = {(-20, -15): 0, (-15, -10): 0, (-15, -9): 6, (-9, -8): 6, (-5, -4): 8, (-4, 1): 8, (2, 9): 2.5}
+    for (first, last), quantity in ranges.items():
+        assert usage(meter, customer, start=JAN + first * DAY, end=JAN + last * DAY).quantity == quantity
+    idle = usage(meter, customer, start=JAN - 4 * DAY, end=JAN)
+    assert (idle.quantity, idle.events) == (8, 0)
+    days = usage_by(meter, customer, start=JAN - 20 * DAY, end=END, bucket="day")
+    assert [(day.start, day.quantity) for day in days] == [
+        (JAN - 10 * DAY, 6),
+        (JAN - 5 * DAY, 8),
+        (JAN + DAY, Decimal("2.5")),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_carries_over_is_read_in_its_snapshot() -> None:
+    meter, customer = make.meter(formula="last_ever"), make.customer()
+    for value, day in (("6", 10), ("8", 5)):
+        make.event(customer, "tokens", value, at=JAN - day * DAY, identifier=value)
+    read = usage(meter, customer, start=JAN, end=END)
+    cancel_event("tokens", "8", any_time=True)
+    make.event(customer, "tokens", "9", at=JAN - DAY)
+    assert read.quantity == 8
+    assert usage(meter, customer, start=JAN, end=END).quantity == 9
+    assert usage(meter, customer, start=JAN, end=JAN + DAY, as_of=read.snapshot).quantity == 8
+    decides = deciding_event(meter, customer, start=JAN, end=END, as_of=read.snapshot)
+    assert decides is not None
+    assert decides.identifier == "8"
 
 
 @pytest.mark.django_db
@@ -316,6 +355,7 @@ def test_of_a_window_in_one_batch_the_last_record_counts() -> None:
 
 
 @pytest.mark.django_db
-def test_a_level_has_no_window() -> None:
+@pytest.mark.parametrize("formula", ["time_weighted_sum", "last_ever"])
+def test_what_holds_until_the_next_has_no_window(formula: str) -> None:
     with pytest.raises(InvalidRequest):
-        make.meter(formula="time_weighted_sum", event_time_window="day")
+        make.meter(formula=formula, event_time_window="day")

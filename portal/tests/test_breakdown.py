@@ -14,6 +14,7 @@ from portal.breakdown import PAGE, LineUsage
 from portal.formats import group
 from portal.tests.scenes import DAY, FEB, HOUR, JAN, bill, enter, send, spread
 from subscriptions.periods import Period
+from subscriptions.usage_records import record_usage
 from tests import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -210,3 +211,52 @@ def test_a_period_that_begins_within_a_day_is_cut_there():
     assert line.usage_quantity == 12
     assert "adds up to 12" in shown(client, path_of(line))
     assert "Events 1 to 1 of 1; all of them add up to 5" in shown(client, path_of(line) + "/events?hour=2026-01-01T09")
+
+
+def test_usage_recorded_by_item_is_shown_by_item():
+    """Two subscriptions at one price: each has its own page, line, days and events."""
+    clock = make.clock()
+    customer, price = make.customer(on=clock), make.price(unit="2", records="sum", product="Calls")
+    items = [make.subscribe(customer, price).items.get() for _ in range(2)]
+    make.subscribe(customer, price, description="Berlin")
+    make.move(clock, JAN + 2 * DAY)
+    for item, quantity in zip(items, (7, 100), strict=True):
+        for day in range(2):
+            record_usage(item.pk, quantity=quantity, at=JAN, timestamp=JAN + day * DAY)
+    client = enter(customer)
+
+    overview = shown(client, "/portal/")
+    upcoming = shown(client, "/portal/upcoming")
+    for item, total in zip(items, ("14", "200"), strict=True):
+        assert f'<p class="figure">{total}</p>' in shown(client, f"/portal/usage/{item.pk}")
+        assert f"/portal/usage/{item.pk}" in overview
+        assert f"/portal/usage/{item.pk}" in upcoming
+    for name in ("Calls (1)", "Calls (2)", "Calls (Berlin)"):
+        assert overview.count(f">{name}<") == 1
+    assert client.get(f"/portal/usage/{price.meter_id}").status_code == 404
+    assert enter(make.customer()).get(f"/portal/usage/{items[0].pk}").status_code == 404
+
+    make.move(clock, FEB + HOUR)
+    lines = InvoiceLine.objects.select_related("invoice__customer").order_by("usage_quantity")
+    assert [(line.usage_quantity, line.usage_events) for line in lines] == [(0, 0), (14, 2), (200, 2)]
+    for line in lines:
+        check_adds_up(line)
+        shown(client, f"{path_of(line)}/events")
+
+
+def test_a_value_that_carries_over_opens_to_the_event_it_comes_from():
+    clock = make.clock()
+    customer = make.customer(on=clock)
+    item = make.subscribe(customer, make.price(unit="2", records="last_ever")).items.get()
+    other = make.subscribe(customer, item.price).items.get()
+    record = record_usage(item.pk, quantity=9, at=JAN)
+    record_usage(other.pk, quantity=5, at=JAN, timestamp=JAN + timedelta(seconds=1))
+    make.move(clock, FEB + DAY)
+    make.move(clock, FEB + 28 * DAY + HOUR)
+
+    line = InvoiceLine.objects.get(subscription_item=item, period_start=FEB)
+
+    assert (line.usage_quantity, line.usage_events, line.amount) == (9, 0, 18)
+    page = shown(enter(customer), path_of(line))
+    assert "Value of the latest event ever: 9, sent for Jan 1, 2026" in page
+    assert record.id in page

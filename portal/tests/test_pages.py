@@ -38,7 +38,7 @@ def test_a_meter_without_events_shows_zero():
     client = enter(customer)
     line = f"/portal/invoices/{invoice.pk}/lines/{invoice.lines.get().pk}"
 
-    assert "No usage in this span" in text(client, "/portal/usage")
+    assert "No events in this span" in text(client, "/portal/usage")
     assert "0 days with usage add up to 0" in text(client, line)
     assert "No event was counted here" in text(client, f"{line}/events")
 

@@ -294,3 +294,20 @@ def test_a_refusal_behind_a_button_is_shown(admin_client: Client, product: Produ
 
     assert "This is not possible" in admin_client.post(page, follow=True).content.decode()
     assert Product.objects.live().exists()
+
+
+def test_a_price_with_usage_records_says_how_they_are_aggregated(admin_client: Client, product: Product) -> None:
+    price = make.price(unit="5", records="last_ever")
+
+    page = admin_client.get(reverse("admin:pricing_price_change", args=[price.pk])).content.decode()
+
+    assert "Last Ever" in page
+
+
+def test_the_meter_of_a_price_cannot_be_chosen_for_another(admin_client: Client, product: Product) -> None:
+    meter = make.price(unit="5", records="sum").meter
+    assert meter is not None
+
+    answer = submit(admin_client, ADD, product=product.pk, meter=meter.pk, unit_amount_decimal="5")
+
+    assert list(errors_of(answer)) == ["meter"]

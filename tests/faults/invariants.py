@@ -7,6 +7,7 @@ from itertools import pairwise
 from customers.models import Customer
 from invoices.models import Invoice
 from meters.usage import usage
+from pricing.records import usage_question
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 
 Invoices = list[Invoice]
@@ -72,7 +73,8 @@ def _usage_is_as_read(customer: Customer, invoices: Invoices) -> Iterator[str]:
     """A line's snapshot gives the line's usage again, whatever has arrived since."""
     for line in (line for invoice in invoices for line in invoice.lines.all() if line.meter):
         span = {"start": line.item_period.starts_at, "end": line.item_period.ends_at}
-        again = usage(line.meter, customer, **span, as_of=line.snapshot)
+        asked = usage_question(line.price, line.subscription_item_id)
+        again = usage(asked.meter, customer, **span, as_of=line.snapshot, only=asked.only)
         if (again.quantity, again.events) != (line.usage_quantity, line.usage_events):
             told = f"{line.usage_events} events of {line.usage_quantity}"
             yield f"{line.pk} tells of {told}, its snapshot of {again.events} of {again.quantity}"
