@@ -7,9 +7,19 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from api.errors import IdempotencyMismatch
 from customers.lifecycle import delete_customer
 from meters import epochs, event_writes
-from meters.ingest import ConflictingEvent, DuplicateEvent, EventRefused, Outcome, Record, ingest, record_event
+from meters.ingest import (
+    ConflictingEvent,
+    DuplicateEvent,
+    EventRefused,
+    Outcome,
+    Record,
+    check,
+    ingest,
+    record_event,
+)
 from meters.lifecycle import deactivate_meter
 from meters.models import MeterEvent, UsageDay
 from meters.usage import events_of, usage
@@ -249,3 +259,48 @@ def test_the_payload_is_stored_without_what_the_columns_say(meter, customer):
     listed = {event.identifier: event.payload for event in events_of(meter, customer, start=JAN, end=FEB)}
     assert listed["a"] == {"stripe_customer_id": customer.pk, "value": "5", "model": "x"}
     assert listed["b"] == {"stripe_customer_id": customer.pk, "value": "5.0"}
+
+
+def test_the_first_event_wins_where_that_is_wanted(meter, customer, settings):
+    settings.FIRST_EVENT_WINS = True
+    first, same, other = ingest(
+        [
+            record(customer, "5", identifier="a"),
+            record(customer, "5", identifier="a"),
+            record(customer, "7", identifier="a"),
+        ],
+        at=NOW,
+    )
+    assert [result.outcome for result in (first, same, other)] == [Outcome.STORED, Outcome.DUPLICATE, Outcome.DUPLICATE]
+    assert [result.error for result in (first, same, other)] == [None] * 3
+    assert record_event("tokens", payload={"stripe_customer_id": customer.pk, "value": "9"}, identifier="a", at=NOW)
+    assert usage(meter, customer, start=JAN, end=FEB).quantity == 5
+
+
+def test_a_retry_under_its_key_gets_its_first_answer(meter, customer):
+    sent = Record("tokens", {"stripe_customer_id": customer.pk, "value": "5"}, None, JAN, "key")
+    (first,), (again,) = ingest([sent], at=NOW), ingest([sent], at=NOW + SECOND)
+    assert (first.outcome, again.outcome) == (Outcome.STORED, Outcome.REPLAYED)
+    assert again.event == first.event
+    other = sent._replace(payload={"stripe_customer_id": customer.pk, "value": "6"})
+    (conflict,) = ingest([other], at=NOW)
+    assert (conflict.outcome, conflict.code) == (Outcome.CONFLICT, "conflict")
+    assert isinstance(conflict.error, IdempotencyMismatch)
+    (duplicate,) = ingest([sent._replace(key="another", identifier=first.event.identifier)], at=NOW)
+    assert duplicate.outcome is Outcome.DUPLICATE
+    assert usage(meter, customer, start=JAN, end=FEB).quantity == 5
+
+
+def test_a_dry_check_answers_as_taking_in_would_and_stores_nothing(meter, customer):
+    ingest([record(customer, "5", identifier="a", timestamp=JAN)], at=NOW)
+    asked = [
+        record(customer, "5", identifier="a", timestamp=JAN),
+        record(customer, "6", identifier="a", timestamp=JAN),
+        record(customer, "1", identifier="b"),
+        record(customer, "1", identifier="b"),
+        record(customer, "many"),
+    ]
+    checked = check(asked, at=NOW)
+    assert [result.outcome.value for result in checked] == ["duplicate", "conflict", "stored", "duplicate", "rejected"]
+    assert MeterEvent.objects.count() == 1
+    assert [result.outcome for result in ingest(asked, at=NOW)] == [result.outcome for result in checked]
