@@ -167,7 +167,10 @@ def list_levels(span: Span, *, limit: int, offset: int = 0) -> list[StoredLevel]
         f" FROM ({levels}) AS level ORDER BY {IN_ORDER} LIMIT %s OFFSET %s",
         [*params, limit, offset],
     )
-    return [StoredLevel(*row[:4], _loaded(row[4]), *row[5:]) for row in rows]
+    return [
+        StoredLevel(identifier, value, happened, received_at, _loaded(payload), start, until, running)
+        for identifier, value, happened, received_at, payload, start, until, running in rows
+    ]
 
 
 def count_levels(span: Span) -> int:

@@ -155,9 +155,7 @@ class LineUsage:
             levels = levels_of(self.meter, self.customer, part=bounds, as_of=self.snapshot, **cut)
             return EventPage(self.meter, levels, number, tally)
         start, end = self.period.start, self.period.end
-        events = events_of(
-            self.meter, self.customer, start=start, end=end, as_of=self.snapshot, part=bounds, **cut
-        )
+        events = events_of(self.meter, self.customer, start=start, end=end, as_of=self.snapshot, part=bounds, **cut)
         return EventPage(self.meter, events, number, tally)
 
     @cached_property

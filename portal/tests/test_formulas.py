@@ -82,7 +82,9 @@ def test_a_line_opens_to_its_events_also_when_they_are_cancelled_afterwards(form
     assert [shown(scene, line, rest).split("</header>")[1] for rest in ("", "?by=hour", "/events")] == before
     page = used.page(1)
     assert [row.event.identifier for row in page.rows] == [f"event-{hours}" for hours, _ in SENT]
-    assert [row.sent.replace("−", "-") for row in page.rows] == ["1" if formula == "count" else value for _, value in SENT]
+    assert [row.sent.replace("−", "-") for row in page.rows] == [
+        "1" if formula == "count" else value for _, value in SENT
+    ]
     now = usage(scene.meter, scene.customer, start=JAN, end=FEB)
     assert now.quantity != line.usage_quantity or formula in ("last", "count", "min", "unique")
     assert adds_up(used.buckets("day"), line.usage_quantity, aggregation) or not aggregation.parts_add_up
