@@ -31,6 +31,7 @@ STATUS_LABELS = {"Active": "success", "Inactive": "danger"}
 @admin.register(Meter)
 class MeterAdmin(VerbAdmin):
     form = MeterForm
+    panels_first = True
     empty_list = "A meter counts events of one name. Create one, then send events and give it a price."
     search_fields = ("display_name", "event_name", "id")
     search_help_text = "Search by name, event name or id"

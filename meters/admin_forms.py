@@ -18,7 +18,7 @@ def explained_formulas() -> list[tuple[str, Any]]:
         (
             formula.name,
             format_html(
-                '<span class="ch-strong">{}</span> <span class="ch-muted">· of a part of a period is billed: {}</span>',
+                '<span class="ch-strong">{}</span> <span class="ch-muted">· in a part of a period: {}</span>',
                 formula.label,
                 formula.in_part[0].lower() + formula.in_part[1:],
             ),

@@ -105,6 +105,7 @@ def of_customers(queryset: QuerySet[Any], words: str) -> QuerySet[Any]:
 @admin.register(MeterEvent)
 class MeterEventAdmin(ReadOnlyAdmin):
     empty_list = "Events arrive through POST /v1/billing/meter_events; each names a meter by its event name."
+    panels_first = True
     list_before_template = "meters/admin/_held_elsewhere.html"
     # Counting the events would read all of them.
     paginator = InfinitePaginator
@@ -115,20 +116,8 @@ class MeterEventAdmin(ReadOnlyAdmin):
     list_display = ("happened", "meter_name", "customer_name", "amount", "identifier", "shown_state", "received_at")
     list_filter = (CustomerFilter, MeterFilter, StateFilter, ("timestamp", InstantRangeFilter))
     sortable_by = ("happened", "received_at")
-    fieldsets = (
-        (None, {"fields": ("identifier", "shown_state", "meter_name", "customer_name", "amount")}),
-        ("When (UTC)", {"fields": ("exact_time", "exact_receipt")}),
-        ("As it was sent", {"fields": ("sent_payload",)}),
-    )
-    readonly_fields = (
-        "shown_state",
-        "meter_name",
-        "customer_name",
-        "amount",
-        "exact_time",
-        "exact_receipt",
-        "sent_payload",
-    )
+    fieldsets = ((None, {"fields": ("identifier", "exact_time", "exact_receipt", "sent_payload")}),)
+    readonly_fields = ("exact_time", "exact_receipt", "sent_payload")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[BoundedList]:
         return BoundedList
@@ -196,11 +185,11 @@ class MeterEventAdmin(ReadOnlyAdmin):
     def shown_state(self, row: Any) -> str:
         return STATES[state_of(row)]
 
-    @display(description="Happened")
+    @display(description="Happened (UTC)")
     def exact_time(self, row: MeterEvent) -> str:
         return f"{row.timestamp.isoformat()}{'' if row.timestamp_given else ' (not said: the time of its receipt)'}"
 
-    @display(description="Received")
+    @display(description="Received (UTC)")
     def exact_receipt(self, row: MeterEvent) -> str:
         return row.received_at.isoformat()
 
@@ -235,6 +224,8 @@ def what_became_of(row: Any, at: datetime) -> dict[str, Any]:
     return {
         "row": row,
         "meter": meter,
+        "state": STATES[state_of(row)],
+        "value": value_words(row.value, sent, formula=meter.formula, value_key=meter.value_key),
         "dimensions": [(key, sent.get(key, "–")) for key in meter.dimension_payload_keys],
         "conditions": [(words_of(one), Condition(**one).holds(sent)) for one in meter.filters],
         "cancellation": EventCancellation.objects.filter(ident=row.ident, epoch=row.epoch).first(),

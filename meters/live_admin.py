@@ -56,7 +56,12 @@ def customers_of(meter: Meter, at: datetime) -> dict[str, Any] | None:
 
 def dimensions_of(meter: Meter, at: datetime) -> dict[str, Any] | None:
     live = live_of(meter, at) if meter.dimension_payload_keys else None
-    return None if live is None else _shared(live, live.dimensions())
+    if live is None:
+        return None
+    data = _shared(live, live.dimensions())
+    for row in data["rows"] or ():
+        row["of"] = list(zip(meter.dimension_payload_keys, row["of"], strict=True))
+    return data
 
 
 def _shared(live: Live, shares: Sequence[Share] | None) -> dict[str, Any]:
