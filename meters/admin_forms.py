@@ -57,7 +57,8 @@ class MeterForm(VerbForm):
     formula = forms.ChoiceField(
         choices=explained_formulas,
         widget=UnfoldAdminRadioSelectWidget,
-        help_text="How the values of a period become one quantity. It cannot be changed later.",
+        help_text="How the values of a period become one quantity. It cannot be changed later. In grey: what is billed of "
+        "a part where a period is split, for example by a change of price.",
     )
     filters = FiltersField(
         label="Count only events where",

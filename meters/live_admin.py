@@ -27,9 +27,7 @@ def live_answer(request: HttpRequest, meter: Meter | None, *, may_view: bool) ->
     if meter is None:
         raise Http404
     data = figures_of(meter, clock.now())
-    answer = JsonResponse({"html": render_to_string(FRAGMENT, {"data": data}), "more": not data["gave_up"]})
-    answer["Cache-Control"] = "no-store"
-    return answer
+    return JsonResponse({"html": render_to_string(FRAGMENT, {"data": data}), "more": not data["gave_up"]})
 
 
 def figures_of(meter: Meter, at: datetime) -> dict[str, Any]:

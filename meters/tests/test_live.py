@@ -148,7 +148,7 @@ def test_the_page_asks_again_by_itself(admin_client: Client) -> None:
     assert "second" in told["html"]
     assert "highest: 1,235.5" in told["html"]
     assert "<html" not in told["html"]
-    assert answer["Cache-Control"] == "no-store"
+    assert "no-store" in answer["Cache-Control"]
 
 
 def test_a_meter_without_counted_events_says_so(admin_client: Client) -> None:
