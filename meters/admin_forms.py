@@ -57,8 +57,8 @@ class MeterForm(VerbForm):
     formula = forms.ChoiceField(
         choices=explained_formulas,
         widget=UnfoldAdminRadioSelectWidget,
-        help_text="How the values of a period become one quantity. It cannot be changed later. In grey: what is billed of "
-        "a part where a period is split, for example by a change of price.",
+        help_text="How the values of a period become one quantity. It cannot be changed later. In grey: what is "
+        "billed of a part where a period is split, for example by a change of price.",
     )
     filters = FiltersField(
         label="Count only events where",
@@ -87,4 +87,6 @@ class MeterForm(VerbForm):
         )
         help_texts = {
             "event_name": "The name under which events are sent, e.g. prompt_tokens. It cannot be changed later.",
+            "event_time_window": "Set it when each event carries the total of its hour or day: the latest received "
+            "then replaces the earlier ones. Leave it empty when every event counts. Levels have none.",
         }

@@ -54,7 +54,9 @@ class BoundedList(ChangeList):
         except TookTooLong:
             self.result_list = []
             messages.warning(
-                request, "There are too many events to look through. Search for a customer or for one identifier."
+                request,
+                "There are too many events to look through. Search for one identifier, or narrow it by customer, meter "
+                "and time.",
             )
 
 
