@@ -1,27 +1,17 @@
-"""What is known of a customer's usage and of an event only up here: usage by dimensions, and the lines of invoices."""
+"""What the admin shows of a customer's usage, of the meters that the portal shows too: by their dimensions."""
 
 from datetime import datetime
 from typing import Any
 
-from core.money import format_minor, plain
+from core.money import plain
 from core.panels import Panel, show_on
 from core.sql import TookTooLong, time_limit
 from customers.models import Customer
-from meters.models import MeterEvent
 from meters.usage import UsageBucket, usage_by_dimensions
 from portal import scope
-from portal.event_lines import lines_that_read
 
 MILLISECONDS = 1500
 MOST = 20  # combinations of values shown of a meter
-
-
-def lines_of_event(event: Any, at: datetime) -> dict[str, Any]:
-    lines = [
-        {"line": line, "amount": format_minor(line.amount, line.currency), "final": not line.invoice.is_draft}
-        for line in lines_that_read(event)
-    ]
-    return {"event": event, "lines": lines}
 
 
 def dimensions_of(customer: Customer, at: datetime) -> dict[str, Any] | None:
@@ -54,4 +44,3 @@ def _by_dimensions(mine: scope.CustomerMeter, customer: Customer, at: datetime) 
 
 
 show_on(Customer, Panel("Usage by dimensions", "portal/admin/_dimensions.html", dimensions_of, order=15))
-show_on(MeterEvent, Panel("Invoices", "portal/admin/_event_lines.html", lines_of_event, order=20))

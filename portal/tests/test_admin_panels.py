@@ -1,4 +1,4 @@
-"""What the admin says only with the help of invoices: which line counted an event, and usage by dimensions."""
+"""A customer's page in the admin shows its usage by dimensions, and levels until now."""
 
 from datetime import datetime
 
@@ -7,53 +7,21 @@ from django.test import Client
 from django.urls import reverse
 
 from customers.models import Customer
-from meters.adjustments import cancel_event
 from meters.ingest import record_event
-from meters.models import MeterEvent
-from portal.event_lines import lines_that_read
-from portal.tests.scenes import DAY, END_OF_JANUARY, FEB, HOUR, JAN, bill
+from portal.tests.scenes import DAY, JAN
 from tests import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def send(customer: Customer, identifier: str, value: str = "1", *, at: datetime, **more: str) -> MeterEvent:
+def send(customer: Customer, identifier: str, value: str = "1", *, at: datetime, **more: str) -> None:
     payload = {"stripe_customer_id": customer.pk, "value": value} | more
     record_event("tokens", payload=payload, at=at, timestamp=at, identifier=identifier)
-    return MeterEvent.objects.get(identifier=identifier)
 
 
-def page(client: Client, row: MeterEvent | Customer) -> str:
+def page(client: Client, row: Customer) -> str:
     name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
     return " ".join(client.get(reverse(name, args=[row.pk])).content.decode().split())
-
-
-def test_an_event_knows_the_lines_that_counted_it(admin_client: Client) -> None:
-    clock = make.clock()
-    customer, other = make.customer(on=clock), make.customer(on=clock)
-    meter = make.meter(filters=[{"key": "trial", "exists": False}])
-    for one in (customer, other):
-        make.subscribe(one, make.price(meter=meter, tiers=[("5", "10", None), (None, "3", None)]))
-    make.move(clock, END_OF_JANUARY)
-    counted = send(customer, "counted", "7", at=JAN + DAY)
-    cancelled = send(customer, "cancelled before", at=JAN + DAY)
-    left_out = send(customer, "left out", at=JAN + DAY, trial="yes")
-    cancel_event("tokens", "cancelled before")
-    invoice = bill(customer, clock)
-    late = send(customer, "late", at=JAN + 2 * DAY)
-    next_month = send(customer, "next month", at=FEB + HOUR)
-
-    assert [line.pk for line in lines_that_read(counted)] == [line.pk for line in invoice.lines.order_by("position")]
-    for event in (cancelled, left_out, late, next_month):
-        assert lines_that_read(event) == [], event
-
-    assert invoice.number in page(admin_client, counted)
-    assert "No invoice has counted it yet" in page(admin_client, late)
-    assert "No invoice has counted it, and none will." in page(admin_client, cancelled)
-
-    cancel_event("tokens", "counted", any_time=True, reason="Wrong after all")
-    assert len(lines_that_read(counted)) == 2  # a final invoice keeps what it has counted
-    assert "It was cancelled after these had counted it" in page(admin_client, counted)
 
 
 def test_a_customer_shows_its_usage_by_dimensions(admin_client: Client) -> None:
