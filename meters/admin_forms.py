@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextareaWidget
 
 from core.admin_forms import LinesField, VerbForm
-from meters.aggregations import AGGREGATIONS
+from meters.aggregations import AGGREGATIONS, formula_choices
 from meters.filter_words import EXAMPLES, LONGEST_KEY, MOST, Unreadable, parse
 from meters.models import Meter
 
@@ -16,14 +16,14 @@ from meters.models import Meter
 def explained_formulas() -> list[tuple[str, Any]]:
     return [
         (
-            formula.name,
+            name,
             format_html(
                 '<span class="ch-strong">{}</span> <span class="ch-muted">· in a part of a period: {}</span>',
-                formula.label,
-                formula.in_part[0].lower() + formula.in_part[1:],
+                label,
+                AGGREGATIONS[name].in_part[0].lower() + AGGREGATIONS[name].in_part[1:],
             ),
         )
-        for formula in AGGREGATIONS.values()
+        for name, label in formula_choices()
     ]
 
 

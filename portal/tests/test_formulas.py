@@ -111,7 +111,7 @@ def test_words_of_formulas_where_one_event_decides(formula, deciding):
 
     label = AGGREGATIONS[formula].label
     assert f">{label}</th>" in page
-    assert "One event of the period counts alone" in page
+    assert "One event alone decides" in page
     assert f"(event <code>{deciding}</code>)" in page
     assert "<tfoot>" not in page
     assert 'class="check"' not in page
@@ -129,7 +129,7 @@ def test_words_of_formulas_where_all_decide_together(formula):
     assert f">{AGGREGATIONS[formula].label}</th>" in page
     assert "decide together, so the figures of days and hours do not add up" in page
     assert "<tfoot>" not in page
-    assert "counts alone" not in page
+    assert "alone decides" not in page
     assert "there is no running total" in events
     assert "Running total" not in events
     assert events.count(" yes</td>") == 5
