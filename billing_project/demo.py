@@ -82,6 +82,8 @@ def _price(item: Item, company: Company, at: datetime) -> Price:
             event_name=item.event_name,
             formula=item.formula,
             event_time_window=item.window,
+            filters=item.filters,
+            dimension_payload_keys=item.dimensions,
             at=at,
         )
         recurring = Recurring(company.interval, usage_type=Price.UsageType.METERED, meter=meter.pk)
@@ -105,7 +107,11 @@ def _use(company: Company, customer: Customer, *, start: datetime, end: datetime
     for _, day in groupby(uses, key=lambda use: use.timestamp.date()):
         batch = list(day)
         sent = [
-            Record(use.event_name, {"stripe_customer_id": customer.pk, "value": use.value}, timestamp=use.timestamp)
+            Record(
+                use.event_name,
+                {"stripe_customer_id": customer.pk, "value": use.value, **use.more},
+                timestamp=use.timestamp,
+            )
             for use in batch
         ]
         for result in ingest(sent, at=batch[-1].timestamp):

@@ -1,8 +1,9 @@
 """Who is in the demo data: three invented companies, what they pay for, and how they use it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 from billing_project.demo_usage import Shape, calls, chat, storage
 from pricing.prices import TierSpec
@@ -20,6 +21,8 @@ class Item:
     event_name: str | None = None
     formula: str = "sum"
     window: str | None = None
+    filters: Sequence[Mapping[str, Any]] = ()
+    dimensions: Sequence[str] = ()
     unit_amount: Decimal | None = None
     per: int | None = None
     tiers_mode: str | None = None
@@ -76,6 +79,14 @@ COMPANIES = (
                 tiers_mode="graduated",
                 tiers=(tier(500_000, "0.001"), tier(None, "0.0008")),
             ),
+            Item(
+                "Image rendering",
+                "second",
+                event_name="image_seconds",
+                filters=({"key": "status", "not_in_values": ["failed"]},),
+                dimensions=("model", "region"),
+                unit_amount=Decimal("0.75"),
+            ),
         ),
         use=chat,
         settled=("paid",),
@@ -114,6 +125,13 @@ COMPANIES = (
                 tiers=(tier(500, "6", "500"), tier(1000, "5.5", "500"), tier(None, "4.75")),
             ),
             Item("Restored files", "file", event_name="restored_files", formula="count", unit_amount=Decimal("12.5")),
+            Item(
+                "Fast snapshots",
+                "GB-hour",
+                event_name="snapshot_gb",
+                formula="time_weighted_sum",
+                unit_amount=Decimal("0.04"),
+            ),
         ),
         use=storage,
         settled=("paid", "paid", "void", "paid", "paid", "uncollectible", "paid"),

@@ -1,7 +1,7 @@
 """Usage as businesses have it: more by day than by night, less at weekends, a little more every week. Pure."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from random import Random
 
@@ -19,6 +19,7 @@ class Use:
     event_name: str
     timestamp: datetime
     value: str
+    more: Mapping[str, str] = field(default_factory=dict)  # what else its payload says
 
 
 Shape = Callable[[Random, datetime, float], Iterator[Use]]  # what one hour brings, given how busy it is
@@ -43,11 +44,18 @@ def busyness(hour: datetime, start: datetime) -> float:
 
 
 def chat(random: Random, hour: datetime, busy: float) -> Iterator[Use]:
-    """Requests to a language model: tokens in, and usually fewer tokens out."""
+    """Requests to a language model: tokens in, and usually fewer tokens out; now and then an image, or a failed one."""
     for _ in range(round(random.gauss(4.5 * busy, 1.5))):
         at = _within(random, hour)
         yield Use("prompt_tokens", at, str(int(random.lognormvariate(6.6, 1.0)) + 20))
         yield Use("completion_tokens", at, str(int(random.lognormvariate(5.1, 0.8)) + 5))
+    for _ in range(round(random.gauss(0.8 * busy, 0.6))):
+        made = {
+            "model": random.choices(("lantern-small", "lantern-large"), (3, 1))[0],
+            "region": random.choices(("eu", "us", "asia"), (3, 5, 1))[0],
+            "status": random.choices(("done", "failed"), (14, 1))[0],
+        }
+        yield Use("image_seconds", _within(random, hour), f"{random.uniform(1, 9):.2f}", made)
 
 
 def calls(random: Random, hour: datetime, busy: float) -> Iterator[Use]:
@@ -58,13 +66,16 @@ def calls(random: Random, hour: datetime, busy: float) -> Iterator[Use]:
 
 
 def storage(random: Random, hour: datetime, busy: float) -> Iterator[Use]:
-    """The gigabytes stored, measured four times a day (a day's last measurement counts), and files taken out again."""
+    """The gigabytes stored, measured four times a day (a day's last measurement counts), files taken out again, and
+    the space of fast snapshots, told whenever it changes."""
     day = (hour - datetime(2024, 1, 1, tzinfo=hour.tzinfo)).days
     if hour.hour % 6 == 5:
         at = hour + timedelta(minutes=50)
         yield Use("stored_gb", at, f"{400 + day % 120 * 6.5 + random.uniform(-20, 20):.3f}")
     for _ in range(round(random.gauss(0.7 * busy, 0.5))):
         yield Use("restored_files", _within(random, hour), "1")
+    if random.random() < 0.15:
+        yield Use("snapshot_gb", _within(random, hour), f"{60 + day % 30 * 2 + random.uniform(-25, 25):.1f}")
 
 
 def _within(random: Random, hour: datetime) -> datetime:

@@ -20,9 +20,11 @@ from core.money import format_minor, format_unit_price, plain
 from core.panels import Panel, show_on
 from customers.models import Customer
 from invoices import settle
+from invoices.event_lines import lines_that_read
 from invoices.finalize import finalize_invoice
 from invoices.models import Invoice, InvoiceLine
 from invoices.preview import NothingUpcoming, preview_next
+from meters.models import MeterEvent
 from subscriptions.models import Subscription
 
 Status = Invoice.Status
@@ -156,6 +158,11 @@ def invoices_of_subscription(subscription: Subscription, at: datetime) -> dict[s
     return _listed(rows, f"customer__id__exact={subscription.customer_id}")
 
 
+def lines_of_event(event: MeterEvent, at: datetime) -> dict[str, Any]:
+    lines = [{"line": line, "amount": format_minor(line.amount, line.currency)} for line in lines_that_read(event)]
+    return {"event": event, "lines": lines}
+
+
 def _listed(invoices: Any, query: str) -> dict[str, Any]:
     rows = [
         {
@@ -173,6 +180,7 @@ show_on(Invoice, Panel("Lines", "invoices/admin/_lines.html", lines_of, order=20
 show_on(Customer, Panel("Upcoming invoice", "invoices/admin/_upcoming.html", upcoming_of, order=20))
 show_on(Customer, Panel("Invoices", "invoices/admin/_invoices.html", invoices_of, order=40))
 show_on(Subscription, Panel("Invoices", "invoices/admin/_invoices.html", invoices_of_subscription, order=50))
+show_on(MeterEvent, Panel("Invoices", "invoices/admin/_event_lines.html", lines_of_event, order=20))
 add_button(
     Invoice,
     Button(

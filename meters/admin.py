@@ -1,62 +1,33 @@
-"""Meters in the admin, with their latest events, and the events themselves to be looked at."""
+"""Meters in the admin: made with all their rules, renamed and switched off and on, and watched."""
 
-import json
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import OuterRef, Q, QuerySet, Subquery
-from django.http import HttpRequest
-from unfold.contrib.filters.admin import TextFilter
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest, JsonResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html_join
 from unfold.decorators import display
-from unfold.paginator import InfinitePaginator
 
-from core.admin import ReadOnlyAdmin, VerbAdmin
-from core.admin_filters import DayRangeFilter, InstantRangeFilter
-from core.admin_forms import VerbForm
+from core.admin import VerbAdmin
+from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
 from core.charts import BarChart, bar_chart
-from core.money import plain
 from core.panels import Panel, show_on
-from customers.models import Customer
-from meters import event_store, lifecycle, overview, payloads
-from meters.aggregations import formula_choices
+from meters import lifecycle, live_admin
+from meters.admin_forms import MeterForm
+from meters.aggregations import AGGREGATIONS, formula_choices
 from meters.epoch_admin import IngestEpochAdmin as IngestEpochAdmin
-from meters.models import Meter, MeterEvent
+from meters.events_admin import MeterEventAdmin as MeterEventAdmin  # for Django to find it
+from meters.filter_words import words_of
+from meters.models import Meter
 from meters.quarantine_admin import QuarantinedEventAdmin as QuarantinedEventAdmin  # for Django to find it
 
 STATUS_LABELS = {"Active": "success", "Inactive": "danger"}
-DAYS = 30
-RECENT = 10
-MOST_CUSTOMERS = 1000  # a filter that fits more customers than this is of no use
-
-
-class MeterForm(VerbForm):
-    param_fields = {"default_aggregation[formula]": "formula"}
-
-    class Meta:
-        model = Meter
-        fields = (
-            "display_name",
-            "event_name",
-            "formula",
-            "event_time_window",
-            "customer_key",
-            "value_key",
-        )
-        help_texts = {
-            "event_name": "The name under which events are sent, e.g. prompt_tokens. It cannot be changed later.",
-            "formula": "Sum: each event carries an amount. Number: each event counts one. Latest: each event carries "
-            "the current level, e.g. of storage.",
-        }
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "formula" in self.fields:
-            self.fields["formula"].choices = formula_choices()  # type: ignore[attr-defined]
 
 
 class HiddenFilter(admin.SimpleListFilter):
@@ -75,6 +46,7 @@ class HiddenFilter(admin.SimpleListFilter):
 @admin.register(Meter)
 class MeterAdmin(VerbAdmin):
     form = MeterForm
+    panels_first = True
     empty_list = "A meter counts events of one name. Create one, then send events and give it a price."
     search_fields = ("display_name", "event_name", "id")
     search_help_text = "Search by name, event name or id"
@@ -85,6 +57,9 @@ class MeterAdmin(VerbAdmin):
         "event_name",
         "formula_words",
         "window_words",
+        "filter_words",
+        "dimension_words",
+        "in_part",
         "customer_key",
         "value_key",
         "shown_status",
@@ -93,7 +68,11 @@ class MeterAdmin(VerbAdmin):
         "deactivated_at",
     )
     fieldsets = (
-        (None, {"fields": ("display_name", "shown_status", "event_name", "formula_words", "window_words")}),
+        (None, {"fields": ("display_name", "shown_status", "event_name")}),
+        (
+            "How events are counted",
+            {"fields": ("formula_words", "in_part", "window_words", "filter_words", "dimension_words")},
+        ),
         (
             "More",
             {
@@ -103,12 +82,22 @@ class MeterAdmin(VerbAdmin):
         ),
     )
     add_fieldsets = (
-        (None, {"fields": ("display_name", "event_name", "formula")}),
-        (
-            "How events are read",
-            {"classes": ("collapse",), "fields": ("event_time_window", "customer_key", "value_key")},
-        ),
+        (None, {"fields": ("display_name", "event_name", "formula", "event_time_window")}),
+        ("Which events, and by what they are grouped", {"fields": ("filters", "dimension_payload_keys")}),
+        ("Keys of the payload", {"classes": ("collapse",), "fields": ("customer_key", "value_key")}),
     )
+
+    class Media:
+        js = ("admin_pages/meter_form.js", "admin_pages/meter_live.js")
+
+    def get_urls(self) -> list[URLPattern]:
+        live = path("<path:object_id>/live/", self.admin_site.admin_view(self.live), name="meters_meter_live")
+        return [live, *super().get_urls()]
+
+    def live(self, request: HttpRequest, object_id: str) -> JsonResponse:
+        """What the page of the meter asks for every few seconds."""
+        meter = self.get_object(request, unquote(object_id))
+        return live_admin.live_answer(request, meter, may_view=self.has_view_permission(request, meter))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
         return self.readonly_fields if obj else ()
@@ -138,116 +127,23 @@ class MeterAdmin(VerbAdmin):
     def window_words(self, row: Meter) -> str:
         return f"One event per {row.event_time_window}" if row.event_time_window else "Every event"
 
+    @display(description="Billed of a part of a period")
+    def in_part(self, row: Meter) -> str:
+        return AGGREGATIONS[row.formula].in_part
+
+    @display(description="Counts only events where")
+    def filter_words(self, row: Meter) -> str:
+        if not row.filters:
+            return "Every event counts"
+        return format_html_join("", "<div>{}</div>", ((words_of(condition),) for condition in row.filters))
+
+    @display(description="Dimensions")
+    def dimension_words(self, row: Meter) -> str:
+        return ", ".join(row.dimension_payload_keys) or "None"
+
     @display(description="Status", ordering="status", label=STATUS_LABELS)
     def shown_status(self, row: Meter) -> str:
         return row.get_status_display()
-
-
-class MeterFilter(admin.SimpleListFilter):
-    title = "meter"
-    parameter_name = "meter"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(str(meter.ref), str(meter)) for meter in Meter.objects.listed().order_by("display_name")]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(meter_ref=self.value()) if self.value() else queryset
-
-
-class CustomerFilter(TextFilter):
-    title = "customer (id, email or name)"
-    parameter_name = "customer"
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if not self.value():
-            return queryset
-        words = self.value()
-        fits = Q(pk=words) | Q(email__iexact=words) | Q(name__icontains=words)
-        return queryset.filter(
-            customer_ref__in=list(Customer.objects.filter(fits).values_list("ref", flat=True)[:MOST_CUSTOMERS])
-        )
-
-
-@admin.register(MeterEvent)
-class MeterEventAdmin(ReadOnlyAdmin):
-    empty_list = "Events arrive through POST /v1/billing/meter_events; each names a meter by its event name."
-    # Counting the events would read all of them.
-    paginator = InfinitePaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    search_fields = ("identifier",)
-    search_help_text = "Search by the whole identifier"
-    list_display = ("happened", "meter_name", "customer_name", "amount", "identifier", "received_at")
-    list_filter = (CustomerFilter, MeterFilter, ("timestamp", InstantRangeFilter))
-    sortable_by = ("happened", "received_at")
-    fields = ("identifier", "meter_name", "customer_name", "amount", "timestamp", "received_at", "sent_payload")
-    readonly_fields = fields
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With the names of customer and meter, which events know by number only."""
-        customer = Customer.objects.filter(ref=OuterRef("customer_ref"))
-        meter = Meter.objects.filter(ref=OuterRef("meter_ref"))
-        return (
-            super()
-            .get_queryset(request)
-            .annotate(
-                of_customer=Subquery(customer.values("name")[:1]),
-                of_customer_id=Subquery(customer.values("pk")[:1]),
-                of_meter=Subquery(meter.values("display_name")[:1]),
-            )
-        )
-
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """The newest: months later an identifier can be taken in again."""
-        try:
-            ident = UUID(object_id)
-        except ValueError:
-            return None
-        return self.get_queryset(request).filter(pk=ident).order_by("-received_at").first()
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """By the hash of the identifier, which has the index."""
-        if not search_term:
-            return queryset, False
-        return queryset.filter(pk=event_store.ident_of(search_term.strip())), False
-
-    @display(description="Time (UTC)", ordering="timestamp")
-    def happened(self, row: MeterEvent) -> str:
-        return f"{row.timestamp:%d %b %Y %H:%M:%S}"
-
-    @display(description="Meter")
-    def meter_name(self, row: Any) -> str:
-        return row.of_meter or f"meter {row.meter_ref}"
-
-    @display(description="Customer")
-    def customer_name(self, row: Any) -> str:
-        return row.of_customer or row.of_customer_id or f"customer {row.customer_ref}"
-
-    @display(description="Value")
-    def amount(self, row: MeterEvent) -> str:
-        return plain(row.value)
-
-    @display(description="Payload")
-    def sent_payload(self, row: Any) -> str:
-        meter = Meter.objects.get(ref=row.meter_ref)
-        sent = payloads.whole(meter, row.payload, customer_id=row.of_customer_id, value=row.value)
-        return json.dumps(sent, ensure_ascii=False)
-
-
-def usage_of(meter: Meter, at: datetime) -> dict[str, Any]:
-    """The latest events of a meter, and how many came on each of the days until the latest."""
-    latest = overview.latest_events(meter.ref, limit=RECENT)
-    if not latest:
-        return {"meter": meter, "recent": latest, "chart": None}
-    names = dict(Customer.objects.filter(ref__in={event.customer_ref for event in latest}).values_list("ref", "name"))
-    recent = [
-        {"event": event, "customer": names.get(event.customer_ref) or event.customer_ref, "value": plain(event.value)}
-        for event in latest
-    ]
-    days = overview.events_per_day(until=latest[0].timestamp, days=DAYS, meter_ref=meter.ref)
-    return {"meter": meter, "recent": recent, "chart": days and chart_of_days(days)}
 
 
 def chart_of_days(days: Sequence[tuple[date, int]]) -> BarChart | None:
@@ -255,7 +151,13 @@ def chart_of_days(days: Sequence[tuple[date, int]]) -> BarChart | None:
     return bar_chart(points, written=[f"{count:,}" for _, count in days])
 
 
-show_on(Meter, Panel("Events", "meters/admin/_events.html", usage_of))
+show_on(Meter, Panel("Usage", "meters/admin/_live.html", live_admin.figures_of, order=10))
+show_on(
+    Meter, Panel("Customers, last 30 days", "meters/admin/_meter_customers.html", live_admin.customers_of, order=20)
+)
+show_on(
+    Meter, Panel("Dimensions, last 30 days", "meters/admin/_meter_dimensions.html", live_admin.dimensions_of, order=30)
+)
 add_button(
     Meter,
     Button(

@@ -71,6 +71,21 @@ class StoredEvent:
 
 
 @dataclass(frozen=True)
+class StoredLevel:
+    """A level and the time within a span for which it held. `timestamp` may lie before the span: the level that came
+    last before it holds on into it. `running`: what the levels up to this one come to, in level times seconds."""
+
+    identifier: str
+    value: Decimal
+    timestamp: datetime
+    received_at: datetime
+    payload: dict[str, Any]
+    start: datetime
+    until: datetime
+    running: Decimal
+
+
+@dataclass(frozen=True)
 class Tally:
     """`counted` of `events` count; `quantity` is what these add up to, None where they do not add up."""
 
@@ -145,6 +160,26 @@ def list_events(
     return [_stored(row, adds_up=weight is not None) for row in rows]
 
 
+def list_levels(span: Span, *, limit: int, offset: int = 0) -> list[StoredLevel]:
+    """The levels that held within a span, in the order in which they began to; each dimension has its own."""
+    levels, params = _levels(span)
+    rows = _rows(
+        "SELECT identifier, value, happened, received_at, payload, timestamp, until,"
+        f" sum(value * extract(epoch FROM until - timestamp)) OVER (ORDER BY {IN_ORDER})"
+        f" FROM ({levels}) AS level ORDER BY {IN_ORDER} LIMIT %s OFFSET %s",
+        [*params, limit, offset],
+    )
+    return [
+        StoredLevel(identifier, value, happened, received_at, _loaded(payload), start, until, running)
+        for identifier, value, happened, received_at, payload, start, until, running in rows
+    ]
+
+
+def count_levels(span: Span) -> int:
+    levels, params = _levels(span)
+    return int(_row(f"SELECT count(*) FROM ({levels}) AS level", params)[0])
+
+
 def deciding_event(span: Span, rules: Rules) -> StoredEvent | None:
     """The event whose value alone is the quantity of the span; None without events, or where several decide."""
     if AGGREGATIONS[rules.formula].decided_by is None:
@@ -190,9 +225,12 @@ def _quantity(total: Any, per: Any, is_quotient: str | None) -> Decimal:
 
 def _stored(row: Sequence[Any], *, adds_up: bool) -> StoredEvent:
     identifier, value, timestamp, received_at, payload, counts, running = row
-    payload = json.loads(payload) if isinstance(payload, str) else payload
     so_far = Decimal(running or 0) if adds_up else None
-    return StoredEvent(identifier, value, timestamp, received_at, payload, counts, so_far)
+    return StoredEvent(identifier, value, timestamp, received_at, _loaded(payload), counts, so_far)
+
+
+def _loaded(payload: Any) -> dict[str, Any]:
+    return json.loads(payload) if isinstance(payload, str) else payload
 
 
 def _narrowed(span: Span, part: Part | None) -> Span:
@@ -279,6 +317,23 @@ def _held(span: Span, bucket: str | None) -> Sql:
         f" 'UTC'), greatest(until - interval '1 microsecond', timestamp) AT TIME ZONE 'UTC', '1 {bucket}') AS at)"
         " AS buckets",
         params,
+    )
+
+
+def _levels(span: Span) -> Sql:
+    """Each level that held within a span: the events in it, and of each dimension the last before it."""
+    columns = "value, timestamp AS happened, {}, received_at, ident, dimension_ref, identifier, payload"
+    raw = "value, timestamp, received_at, ident, dimension_ref, identifier, payload"
+    within, params = _events(span, columns.format("timestamp"))
+    before, before_params = _events(replace(span, start=LONG_AGO, end=span.start), raw)
+    carried = (
+        f"SELECT DISTINCT ON (dimension_ref) {columns.format('%s::timestamptz')} FROM ({before}) AS before"
+        f" ORDER BY dimension_ref, {LATEST}"
+    )
+    return (
+        f"SELECT *, lead(timestamp, 1, %s) OVER (PARTITION BY dimension_ref ORDER BY {IN_ORDER}) AS until"
+        f" FROM ({within} UNION ALL ({carried})) AS level",
+        [span.end, *params, span.start, *before_params],
     )
 
 

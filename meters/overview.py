@@ -14,21 +14,10 @@ from meters.models import MeterEvent, UsageDay
 MILLISECONDS = 1500
 
 
-def latest_events(meter_ref: int, *, limit: int) -> list[MeterEvent] | None:
-    """The events of a meter that happened last, the latest first."""
-    try:
-        with time_limit(MILLISECONDS):
-            return list(MeterEvent.objects.filter(meter_ref=meter_ref)[:limit])
-    except TookTooLong:
-        return None
-
-
-def events_per_day(*, until: datetime, days: int, meter_ref: int | None = None) -> list[tuple[date, int]] | None:
+def events_per_day(*, until: datetime, days: int) -> list[tuple[date, int]] | None:
     """How many events happened on each of the `days` UTC days up to that of `until`."""
     first = until.date() - timedelta(days=days - 1)
     rollups = UsageDay.objects.filter(day__gte=first, day__lte=until.date())
-    if meter_ref is not None:
-        rollups = rollups.filter(meter_ref=meter_ref)
     try:
         with time_limit(MILLISECONDS):
             counts = dict(rollups.values("day").annotate(count=Sum("n")).values_list("day", "count"))

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from customers.models import Customer
 from meters import event_store
-from meters.event_store import Part, Rules, Snapshot, Span, StoredEvent, Tally
+from meters.event_store import Part, Rules, Snapshot, Span, StoredEvent, StoredLevel, Tally
 from meters.models import Meter
 from meters.payloads import whole
 
@@ -104,6 +104,32 @@ def events_of(
     span = _span(meter, customer, (start, end), as_of, only)
     events = event_store.list_events(span, rules_of(meter), limit=limit, offset=offset, part=part)
     return [_as_sent(event, meter, customer) for event in events]
+
+
+def levels_of(
+    meter: Meter,
+    customer: Customer,
+    *,
+    part: Part,
+    as_of: Snapshot | None = None,
+    only: Chosen | None = None,
+    limit: int = 100,
+    offset: int = 0,
+) -> list[StoredLevel]:
+    """The levels behind `usage` where the formula is of levels, in the order in which they began to hold in [start,
+    end) (`part`); those that hold on from before it come first."""
+    levels = event_store.list_levels(_span(meter, customer, part, as_of, only), limit=limit, offset=offset)
+    return [
+        replace(level, payload=whole(meter, level.payload, customer_id=customer.pk, value=level.value))
+        for level in levels
+    ]
+
+
+def count_levels(
+    meter: Meter, customer: Customer, *, part: Part, as_of: Snapshot | None = None, only: Chosen | None = None
+) -> int:
+    """How many `levels_of` has in all."""
+    return event_store.count_levels(_span(meter, customer, part, as_of, only))
 
 
 def deciding_event(

@@ -17,6 +17,7 @@ from core.admin import ReadOnlyAdmin
 from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
 from customers.models import Customer
+from portal import admin_panels as admin_panels  # enters its panels
 from portal.models import PortalSession
 from portal.sessions import create_session, revoke_session
 

@@ -11,11 +11,11 @@ from django.shortcuts import redirect, render
 
 from core import clock
 from invoices.models import InvoiceLine
-from meters.aggregations import AGGREGATIONS
+from meters.aggregations import Aggregation
 from meters.usage import WIDTH, UsageBucket, usage, usage_by
 from portal import scope
 from portal.access import COOKIE, COOKIE_PATH, CustomerPage, PortalView, refuse
-from portal.breakdown import LineUsage
+from portal.breakdown import LineUsage, adds_up
 from portal.charts import draw
 from portal.ranges import LONGEST_BY_HOUR, choose_range
 from portal.sessions import BROWSING, browser_token, revoke_session, session_of, session_of_browser
@@ -71,7 +71,16 @@ class Overview(CustomerPage):
     def context(self, **ids: str) -> dict[str, Any]:
         customer = self.request.customer
         meters = [
-            (mine, usage(mine.meter, customer, start=mine.current.start, end=mine.current.end, only=mine.only))
+            (
+                mine,
+                usage(
+                    mine.meter,
+                    customer,
+                    start=mine.current.start,
+                    end=mine.until(mine.current, self.at),
+                    only=mine.only,
+                ),
+            )
             for mine in scope.meters_of(customer)
             if mine.current
         ]
@@ -96,14 +105,14 @@ class UsagePage(CustomerPage):
         given = self.request.GET
         chosen = choose_range(given.dict(), at=self.at, current=mine.current, previous=mine.previous)
         by = "hour" if given.get("by") == "hour" and chosen.allows_hours else "day"
-        start, end = chosen.period.start, chosen.period.end
+        start, end = chosen.period.start, mine.until(chosen.period, self.at)
         customer, only = self.request.customer, mine.only
         total = usage(mine.meter, customer, start=start, end=end, only=only)
         buckets = usage_by(mine.meter, customer, start=start, end=end, bucket=by, as_of=total.snapshot, only=only)
         return {
             "meters": meters,
             "mine": mine,
-            "aggregation": AGGREGATIONS[mine.meter.formula],
+            "aggregation": mine.aggregation,
             "chosen": chosen,
             "ranges": _ranges(mine, chosen.name),
             "by": by,
@@ -162,7 +171,7 @@ class LinePage(CustomerPage):
             "by": by,
             "allows_hours": allows_hours,
             "rows": rows,
-            "check": _check(rows, used.total(day)),
+            "check": _check(rows, used.total(day), used.aggregation),
             "chart": draw(rows, shown, bucket=by, what=used.meter.display_name),
             **_split(line),
         }
@@ -219,9 +228,14 @@ def _part(text: str | None, bucket: str, whole: Period) -> Period | None:
     return part
 
 
-def _check(rows: Sequence[UsageBucket], expected: Decimal | None) -> dict[str, Any]:
+def _check(rows: Sequence[UsageBucket], expected: Decimal | None, aggregation: Aggregation) -> dict[str, Any]:
     total = sum((row.quantity for row in rows), Decimal(0))
-    return {"total": total, "events": sum(row.events for row in rows), "holds": total == expected, "expected": expected}
+    return {
+        "total": total,
+        "holds": adds_up(rows, expected, aggregation),
+        "is_rounded": total != expected,
+        "expected": expected,
+    }
 
 
 def _split(line: InvoiceLine) -> dict[str, Any]:

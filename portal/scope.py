@@ -8,6 +8,7 @@ from django.http import Http404
 
 from customers.models import Customer
 from invoices.models import Invoice, InvoiceLine, InvoiceQuerySet
+from meters.aggregations import AGGREGATIONS, Aggregation
 from meters.models import Meter
 from meters.usage import Chosen
 from pricing.records import usage_question
@@ -28,6 +29,14 @@ class CustomerMeter:
     unit: str
     current: Period | None
     previous: Period | None
+
+    @property
+    def aggregation(self) -> Aggregation:
+        return AGGREGATIONS[self.meter.formula]
+
+    def until(self, period: Period, at: datetime) -> datetime:
+        """Up to when usage is asked for: a level is only said to hold until now, not to the end of its period."""
+        return max(period.start, min(period.end, at)) if self.aggregation.held else period.end
 
 
 def meters_of(customer: Customer) -> list[CustomerMeter]:

@@ -16,6 +16,7 @@ from core.buttons import Button, add_button
 from core.money import plain
 from core.panels import Panel, show_on
 from customers.models import Customer
+from meters.aggregations import AGGREGATIONS
 from meters.usage import usage
 from pricing.records import usage_question
 from subscriptions.admin_forms import (
@@ -153,7 +154,7 @@ def undo_cancellation(row: Subscription, at: datetime, answers: Mapping[str, Any
 
 def items_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
     items = list(subscription.items.with_current_period().select_related("price__product", "price__meter"))
-    counted = _usage_of_open_periods(subscription.customer, subscription)
+    counted = _usage_of_open_periods(subscription.customer, subscription, at)
     return {"rows": [{"item": item, "usage": counted.get(item.pk)} for item in items]}
 
 
@@ -173,7 +174,7 @@ def current_usage_of(customer: Customer, at: datetime) -> dict[str, Any]:
     return {
         "customer": customer,
         "rows": [
-            {"period": period, "meter": period.item.price.meter, **_counted(period, customer)} for period in periods
+            {"period": period, "meter": period.item.price.meter, **_counted(period, customer, at)} for period in periods
         ],
     }
 
@@ -187,15 +188,18 @@ def _open_metered(customer: Customer) -> QuerySet[ItemPeriod]:
     )
 
 
-def _usage_of_open_periods(customer: Customer, subscription: Subscription) -> dict[str, dict[str, Any]]:
+def _usage_of_open_periods(customer: Customer, subscription: Subscription, at: datetime) -> dict[str, dict[str, Any]]:
     periods = _open_metered(customer).filter(item__subscription=subscription)
-    return {period.item_id: _counted(period, customer) for period in periods}
+    return {period.item_id: _counted(period, customer, at) for period in periods}
 
 
-def _counted(period: ItemPeriod, customer: Customer) -> dict[str, Any]:
+def _counted(period: ItemPeriod, customer: Customer, at: datetime) -> dict[str, Any]:
     asked = usage_question(period.item.price, period.item_id)
-    read = usage(asked.meter, customer, start=period.starts_at, end=period.ends_at, only=asked.only)
-    return {"quantity": plain(read.quantity), "events": read.events}
+    aggregation = AGGREGATIONS[asked.meter.formula]
+    # A level is only said to hold until now.
+    end = max(period.starts_at, min(period.ends_at, customer.now(at))) if aggregation.held else period.ends_at
+    read = usage(asked.meter, customer, start=period.starts_at, end=end, only=asked.only)
+    return {"quantity": plain(read.quantity), "events": read.events, "label": aggregation.label}
 
 
 show_on(Customer, Panel("Usage in the current period", "subscriptions/admin/_usage.html", current_usage_of, order=10))

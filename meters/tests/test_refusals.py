@@ -28,7 +28,8 @@ def reasons_in_code() -> set[str]:
     for path in Path(meters.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.keyword) and node.arg == "reason":
-                found |= {one.value for one in ast.walk(node.value) if isinstance(one, ast.Constant)}
+                choices = [node.value.body, node.value.orelse] if isinstance(node.value, ast.IfExp) else [node.value]
+                found |= {one.value for one in choices if isinstance(one, ast.Constant)}
     return found
 
 

@@ -139,7 +139,8 @@ def test_of_last_the_deciding_event_is_named():
     page, events = shown(client, path_of(line)), shown(client, path_of(line) + "/events")
 
     assert "80, sent for Jan 10, 2026, 00:00:00 UTC (event <code>decides</code>)" in page
-    assert "add up" not in page
+    assert 'class="check"' not in page
+    assert "Sum</th>" not in page
     assert events.count(" yes</td>") == 1
     assert events.count(">no</td>") == 2
     assert "too late" not in events
