@@ -16,7 +16,8 @@ MOST = 20  # combinations of values shown of a meter
 
 def dimensions_of(customer: Customer, at: datetime) -> dict[str, Any] | None:
     """The usage of the current periods by the dimensions of the meters; nothing for a customer without such meters."""
-    meters = [mine for mine in scope.meters_of(customer) if mine.current and mine.meter.dimension_payload_keys]
+    shown = [mine for mine in scope.meters_of(customer) if mine.current and not mine.meter.hidden]
+    meters = [mine for mine in shown if mine.meter.dimension_payload_keys]
     return {"meters": [_by_dimensions(mine, customer, at) for mine in meters]} if meters else None
 
 
