@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from billing_project.embedded.postgres import Postgres
+
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="script/bench", description=__doc__)
@@ -27,14 +29,14 @@ def sizes(text: str) -> list[int]:
     return [int(size) for size in text.split(",")]
 
 
-def measure(given: argparse.Namespace, url: str) -> bool:
+def measure(given: argparse.Namespace, postgres: Postgres) -> bool:
     from bench import grow, ingest, usage  # models can be imported only now
 
     if given.what == "usage":
-        return usage.run(url, sizes=given.events, questions=given.questions)
+        return usage.run(postgres, sizes=given.events, questions=given.questions)
     if given.grow:
-        return grow.run(url, to=given.grow)
-    return ingest.run(events=given.events, singles=given.singles, rounds=given.rounds)
+        return grow.run(postgres, to=given.grow)
+    return ingest.run(postgres, events=given.events, singles=given.singles, rounds=given.rounds)
 
 
 def main() -> bool:
@@ -51,7 +53,7 @@ def main() -> bool:
         from bench.server import running
 
         with running(home) as postgres:
-            return measure(given, postgres.url(user="postgres"))
+            return measure(given, postgres)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

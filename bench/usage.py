@@ -11,6 +11,7 @@ from django.db import connection
 
 from bench import fill, population
 from bench.goals import Goal, told
+from billing_project.embedded.postgres import Postgres
 from core import clock
 from customers.models import Customer
 from meters.models import Meter
@@ -39,9 +40,9 @@ class Line:
     most: float
 
 
-def run(url: str, *, sizes: Sequence[int], questions: int) -> bool:
+def run(postgres: Postgres, *, sizes: Sequence[int], questions: int) -> bool:
     """Whether the goals are met."""
-    at = clock.now()
+    url, at = postgres.url(user="postgres"), clock.now()
     customers, meters = population.settle(*FORMULAS)
     fill.begin_epochs(url, at)
     print(f"{'events':>12} {'formula':9}{'customer':9}{'p50 ms':>8}{'p99 ms':>8}{'max ms':>8}", flush=True)
