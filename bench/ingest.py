@@ -57,10 +57,14 @@ class Run:
     def batches(self, size: int) -> Callable[[int], object]:
         return lambda count: [wire.batch(self.records(size), self.key) for _ in range(count // size)]
 
+    def floor(self, count: int) -> object:
+        items.sql("TRUNCATE floor")
+        return wire.copied(self.records(count))
+
     def items(self, product: Web, empty: Web, first: Web) -> dict[str, Item]:
         many, single = self.events, self.singles
         made = [
-            Item("COPY, unique(text)", many, lambda count: wire.copied(self.records(count)), _copy, "floor"),
+            Item("COPY, unique(text)", many, self.floor, _copy, "floor"),
             Item("empty endpoint, 64", single * EMPTY_REQUESTS, _empty, requests(empty, 64), None, empty),
             Item("DRF view, 8", single // FEW, self.each(wire.naive), requests(first, 8), "naive_event", first),
             Item("single, 64", single, self.each(wire.form), requests(product, 64), EVENTS, product),

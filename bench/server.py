@@ -1,5 +1,5 @@
-"""A PostgreSQL that forces everything to disk, with the settings that a busy installation should have; web servers
-beside it, run as the product runs its own; and what CPU they all use."""
+"""A PostgreSQL that forces everything to disk, with the settings that a busy installation should have; a broker and web
+servers beside it, run as the product runs its own; and what CPU they all use."""
 
 import http.client
 import os
@@ -18,6 +18,7 @@ from django.core.management import call_command
 from billing_project import home
 from billing_project.embedded.postgres import Postgres
 from billing_project.embedded.serve import WEB_OPTIONS, Address, product
+from billing_project.embedded.valkey import Valkey
 
 SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "8GB", "checkpoint_timeout": "30min"}
 WITHIN = 60.0  # seconds in which a server has to answer
@@ -25,8 +26,9 @@ WITHIN = 60.0  # seconds in which a server has to answer
 
 @contextmanager
 def running(directory: Path) -> Iterator[Postgres]:
-    postgres = Postgres(home.postgres_dir())
+    postgres, valkey = Postgres(home.postgres_dir()), Valkey(home.valkey_dir())
     postgres.start()
+    valkey.start()
     try:
         with psycopg.connect(postgres.url(user="postgres", database="postgres"), autocommit=True) as connection:
             for name, value in SETTINGS.items():
@@ -39,6 +41,7 @@ def running(directory: Path) -> Iterator[Postgres]:
         yield postgres
     finally:
         postgres.stop()
+        valkey.stop()
 
 
 class Web:

@@ -62,9 +62,7 @@ def run(postgres: Postgres, *, sizes: Sequence[int], questions: int) -> bool:
     return told(_goals(lines)) and not wrong
 
 
-def _measure(
-    events: int, meter: Meter, who: str, customers: Sequence[Customer], questions: int, at: datetime
-) -> Line:
+def _measure(events: int, meter: Meter, who: str, customers: Sequence[Customer], questions: int, at: datetime) -> Line:
     """Each question is asked twice, and the second time counts: what is read often is in memory."""
     asked = [(customers[WHO[who]()], _start(at)) for _ in range(questions)]
     took: list[float] = []
@@ -74,9 +72,7 @@ def _measure(
             usage(meter, customer, start=start, end=start + MONTH)
             times.append(1000 * (time.perf_counter() - began))
     line = Line(events, meter.formula, who, *_percentiles(took))
-    print(
-        f"{events:>12,} {line.formula:9}{line.who:9}{line.p50:>8.2f}{line.p99:>8.2f}{line.most:>8.2f}", flush=True
-    )
+    print(f"{events:>12,} {line.formula:9}{line.who:9}{line.p50:>8.2f}{line.p99:>8.2f}{line.most:>8.2f}", flush=True)
     return line
 
 
