@@ -1,4 +1,4 @@
-"""`script/bench`: measures on a PostgreSQL of its own, which is removed afterwards; ends with 1 where a goal is not met."""
+"""`script/bench`: measures on a PostgreSQL of its own, removed afterwards; ends with 1 where a goal is not met."""
 
 import argparse
 import os

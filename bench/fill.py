@@ -32,7 +32,7 @@ SELECT md5('ident' || n)::uuid, at, at + interval '1 second',
        {epoch}, true, 1 + floor(random() * 99998), md5('identifier' || n)::uuid::text,
        '{{"model": "small-2", "region": "eu-west-1"}}'
 FROM generate_series({first}, {last} - 1) AS n,
-     LATERAL (SELECT '{start}'::timestamptz + (n - {first}) * interval '{seconds} seconds' / ({last} - {first})) AS t(at)
+     LATERAL (SELECT '{start}'::timestamptz + (n - {first}) * interval '{seconds} s' / ({last} - {first})) AS t(at)
 """
 DAYS_OF = """
 INSERT INTO meters_usageday AS known (customer_ref, meter_ref, day, n, total, vmax, vmin)

@@ -80,7 +80,8 @@ def _web(command: list[str], env: Mapping[str, str], port: int) -> Iterator[Web]
     try:
         deadline = time.monotonic() + WITHIN
         while not _answers(port):
-            assert process.poll() is None and time.monotonic() < deadline, f"{command} does not answer"
+            assert process.poll() is None, f"{command} has ended"
+            assert time.monotonic() < deadline, f"{command} does not answer"
             time.sleep(0.1)
         yield Web(process, port)
     finally:

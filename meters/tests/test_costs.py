@@ -1,4 +1,4 @@
-"""What ingestion and the question about usage may cost, in statements, plans and bytes: figures that no load changes."""
+"""What ingestion and the question about usage may cost, in statements, plans and bytes, which no load changes."""
 
 import json
 import uuid
@@ -80,8 +80,8 @@ def written() -> int:
 
 
 @pytest.fixture
-def used(meter: Meter, customers: list[Customer], epoch: int) -> Iterator[Customer]:
-    """A customer with an event each hour, and others in a second epoch, of which a reader of January can leave out the last that has ended."""
+def used(meter: Meter, customers: list[Customer], epoch: int) -> Customer:
+    """A customer with an event each hour. A second epoch has ended, too, which a reader of January can leave out."""
     payload = {"stripe_customer_id": customers[0].pk, "value": "1"}
     ingest([Record("tokens", payload, None, JAN + hour * timedelta(hours=1)) for hour in range(32 * 24)], at=END)
     rotation.begin(epochs.month_after(epoch))
@@ -91,7 +91,7 @@ def used(meter: Meter, customers: list[Customer], epoch: int) -> Iterator[Custom
     assert epochs.without_events_in(START, END) == [epochs.month_after(epoch)]
     run("SET LOCAL enable_seqscan = off")  # the tables are small
     run("SET LOCAL enable_bitmapscan = off")
-    yield customers[0]
+    return customers[0]
 
 
 def plan_of(meter: Meter, customer: Customer) -> list[dict]:

@@ -24,7 +24,7 @@ def say(line: str) -> None:
 
 
 def run_ingest(options: argparse.Namespace, server: Server) -> bool:
-    """kill -9 of web and PostgreSQL by turns, with two servers; the control kills PostgreSQL only, and expects a loss."""
+    """kill -9 of web and PostgreSQL below two servers; the control kills PostgreSQL only, and expects a loss."""
     names = ["postgres"] if options.control else ["web", "postgres"]
     kills = [name for name in names for _ in range(options.kills)]
     random.Random(options.seed).shuffle(kills)
