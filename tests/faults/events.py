@@ -22,6 +22,7 @@ from tests.stack import Server, children, command_line, wait_for
 
 EVENT = "fault_tokens"
 SIZES = (1, 1, 1, 20, 20)  # events in a request of each client
+ALREADY = "An event already exists with identifier {}."
 BATCH = "/v2/billing/meter_event_batch"
 UNREACHABLE = (OSError, http.client.HTTPException, ValueError)
 Name = str
@@ -84,9 +85,9 @@ class Client(threading.Thread):
     """Sends `size` events in each request, one request after the other, and writes each acknowledgement to disk before
     it sends the next. What is not acknowledged is sent again in the end, in requests of the same size."""
 
-    def __init__(self, api: Api, customer: str, number: int, *, size: int, log: Path) -> None:
+    def __init__(self, api: Api, customer: str, name: str, *, size: int, log: Path) -> None:
         super().__init__(daemon=True)
-        self.api, self.customer, self.number, self.size = api, customer, number, size
+        self.api, self.customer, self.prefix, self.size = api, customer, name, size
         self.log = open(log, "ab")  # noqa: SIM115
         self.sent: dict[str, int] = {}
         self.acknowledged: set[str] = set()
@@ -96,7 +97,7 @@ class Client(threading.Thread):
     def run(self) -> None:
         while not self.stopping.is_set():
             first = len(self.sent)
-            names = [f"client-{self.number}-event-{first + place}" for place in range(self.size)]
+            names = [f"{self.prefix}-event-{first + place}" for place in range(self.size)]
             self.sent |= {name: 1 + place % 97 for place, name in enumerate(names, start=first)}
             if not self.send(names):
                 time.sleep(0.25)
@@ -116,7 +117,7 @@ class Client(threading.Thread):
     def _single(self, name: str) -> set[str]:
         payload = {f"payload[{key}]": text for key, text in self._payload(name).items()}
         status, body = self.api.call("POST", "/v1/billing/meter_events", event_name=EVENT, identifier=name, **payload)
-        if status == 200 or (status == 400 and "already exists with identifier" in body["error"]["message"]):
+        if status == 200 or (status == 400 and body["error"]["message"] == ALREADY.format(name)):
             return {name}
         self._note(status, body)
         return set()
@@ -154,7 +155,7 @@ class Run:
 
     def __init__(self, servers: Sequence[Server], log: Path, chance: random.Random) -> None:
         self.servers, self.chance, self.log, self.began = servers, chance, log, int(time.time())
-        self.key = servers[0].secret_key
+        self.name, self.key = f"client-{time.time_ns()}", servers[0].secret_key
         api = Api(servers[0])
         self.meter = api.make(
             "/v1/billing/meters",
@@ -164,7 +165,7 @@ class Run:
         )
         self.customers = [api.make("/v1/customers", name=f"Fault {number}") for number in range(len(SIZES))]
         self.clients = [
-            Client(Api(server, key=self.key), customer, len(SIZES) * place + number, size=size, log=log)
+            Client(Api(server, key=self.key), customer, f"{self.name}-{place}-{number}", size=size, log=log)
             for place, server in enumerate(servers)
             for number, (customer, size) in enumerate(zip(self.customers, SIZES, strict=True))
         ]
@@ -218,8 +219,8 @@ class Run:
     def stored(self) -> dict[str, int]:
         """What the database holds, read around the product."""
         with psycopg.connect(database_url(self.servers[0])) as connection:
-            found = "SELECT identifier, value::int FROM meters_meterevent WHERE identifier LIKE 'client-%'"
-            return dict(connection.execute(found).fetchall())
+            found = "SELECT identifier, value::int FROM meters_meterevent WHERE identifier LIKE %s"
+            return dict(connection.execute(found, [f"{self.name}-%"]).fetchall())
 
     def counted(self) -> int:
         """What the API says was used."""
