@@ -22,6 +22,9 @@ def arguments() -> argparse.Namespace:
     usage = commands.add_parser("usage", help="how long a question about a month takes")
     usage.add_argument("--events", type=sizes, default=sizes("1000000,10000000"), help="(1000000,10000000)")
     usage.add_argument("--questions", type=int, default=300, help="of each kind (%(default)s)")
+    archive = commands.add_parser("archive", help="a month of events as a file: its size, its making, its reading")
+    archive.add_argument("--events", type=int, default=50_000, help="of the month (%(default)s)")
+    archive.add_argument("--rounds", type=int, default=3, help="of a hundred readings (%(default)s)")
     return parser.parse_args()
 
 
@@ -30,8 +33,11 @@ def sizes(text: str) -> list[int]:
 
 
 def measure(given: argparse.Namespace, postgres: Postgres) -> bool:
-    from bench import grow, ingest, usage  # models can be imported only now
+    from bench import archive, grow, ingest, usage  # models can be imported only now
 
+    if given.what == "archive":
+        archive.run(events=given.events, reads=100 * given.rounds)
+        return True
     if given.what == "usage":
         return usage.run(postgres, sizes=given.events, questions=given.questions)
     if given.grow:
