@@ -85,7 +85,9 @@ def main() -> int:
         return run_tests("tests/faults/test_pauses.py", "-n", "2")
     if options.command == "controls":
         return run_tests("tests/faults", "-k", "control", "-v")
-    server = Server(temporary_home(), environment={"INVOICE_GRACE_SECONDS": "1", "WEB_WORKERS": "2"})
+    server = Server(
+        temporary_home(), environment={"INVOICE_GRACE_SECONDS": "1", "WEB_WORKERS": "2"}, program=events.HURRIED
+    )
     try:
         server.start()
         runs = {"ingest": run_ingest, "events": run_ingest, "storm": run_storm, "workers": run_workers}

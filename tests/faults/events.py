@@ -24,6 +24,12 @@ EVENT = "fault_tokens"
 SIZES = (1, 1, 1, 20, 20)  # events in a request of each client
 ALREADY = "An event already exists with identifier {}."
 BATCH = "/v2/billing/meter_event_batch"
+# Whoever is killed again and again is else started again after up to half a minute.
+HURRIED = (
+    "-c",
+    "import sys; from billing_project.embedded import __main__, supervisor;"
+    " supervisor.LONGEST_PAUSE = 1.0; sys.exit(__main__.main())",
+)
 UNREACHABLE = (OSError, http.client.HTTPException, ValueError)
 Name = str
 
@@ -259,7 +265,7 @@ def neighbour(server: Server, directory: Path) -> Iterator[Server]:
     broker = home.short_dir(server.home / "vk") / "broker.sock"
     shared = {"DATABASE_URL": database_url(server), "BROKER_URL": f"redis+socket://{broker}"}
     secret = {"SECRET_KEY": (server.home / "secret_key").read_text().strip()}
-    made = Server(directory, environment=server.environment | shared | secret)
+    made = Server(directory, environment=server.environment | shared | secret, program=server.program)
     try:
         yield made.start()
     finally:
