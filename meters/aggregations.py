@@ -74,10 +74,7 @@ def quotient(total: Decimal, per: Decimal) -> Decimal:
 
 
 def _sum(events: Sequence[Counted]) -> Decimal:
-    total = Decimal(0)
-    for event in events:
-        total = EXACT.add(total, event.value)
-    return total
+    return sum((event.value for event in events), Decimal(0))
 
 
 def _count(events: Sequence[Counted]) -> Decimal:
@@ -221,5 +218,5 @@ def _held(events: Sequence[Counted], start: datetime, end: datetime) -> list[Cou
         until = after.timestamp if after and after.dimension == event.dimension else end
         microseconds = (until - max(event.timestamp, start)) // datetime.resolution
         seconds = Decimal(max(microseconds, 0)).scaleb(-6)
-        found.append(Counted(event.timestamp, event.arrival, EXACT.multiply(event.value, seconds), event.dimension))
+        found.append(Counted(event.timestamp, event.arrival, event.value * seconds, event.dimension))
     return found

@@ -106,26 +106,15 @@ def aggregate(span: Span, rules: Rules) -> tuple[Decimal, int, Snapshot]:
     aggregation = AGGREGATIONS[rules.formula]
     cancelled, cancelled_params = _cancellations(replace(span, start=LONG_AGO) if aggregation.held else span)
     for asked in (replace(span, none_cancelled=True), span):
-        sql, sql_params, source, params = _folded(asked, rules)
+        source, params = _source(asked, rules)
         quantity, per, events, token, taken_at, was_wrong = _row(
-            f"SELECT coalesce({sql}, 0), coalesce({aggregation.per or 1}, 0), coalesce(sum(n), 0),"
+            f"SELECT coalesce({aggregation.sql}, 0), coalesce({aggregation.per or 1}, 0), coalesce(sum(n), 0),"
             f" pg_current_snapshot()::text, clock_timestamp(), EXISTS ({cancelled}) FROM ({source}) AS counted",
-            [*sql_params, *cancelled_params, *params],
+            [*cancelled_params, *params],
         )
         if not was_wrong:
             break
     return _quantity(quantity, per, aggregation.per), int(events), Snapshot(token, taken_at)
-
-
-def _folded(span: Span, rules: Rules) -> tuple[str, list[Any], str, list[Any]]:
-    """The quantity in SQL, and what to aggregate for it. The latest event is found at the end of the index, and the
-    others need only be counted; to order them all would mean to read them all."""
-    aggregation = AGGREGATIONS[rules.formula]
-    if aggregation.decided_by != LATEST or rules.window:
-        return aggregation.sql, [], *_source(span, rules)
-    events, params = _events(span, "value, timestamp, received_at, ident")
-    latest = f"(SELECT value FROM ({events}) AS latest ORDER BY {LATEST} LIMIT 1)"
-    return latest, params, *_source(span, Rules("count"))
 
 
 def aggregate_by(span: Span, rules: Rules, *, bucket: str | None = None, dimensions: Sequence[int] = ()) -> list[Group]:
