@@ -39,7 +39,8 @@ BEFORE = "0 AS n, total, vmax, vmin, value, timestamp, received_at, ident, dimen
 @dataclass(frozen=True)
 class Span:
     """The events of one customer and meter with start <= timestamp < end; `as_of` leaves out later arrivals. `only`:
-    of these dimensions (by their place among the meter's) those that have one of these values."""
+    of these dimensions (by their place among the meter's) those that have one of these values. `none_cancelled`:
+    cancellations are not looked for."""
 
     customer_ref: int
     meter_ref: int
@@ -47,6 +48,7 @@ class Span:
     end: datetime
     as_of: "Snapshot | None" = None
     only: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    none_cancelled: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,14 +115,22 @@ class Rules:
 
 
 def aggregate(span: Span, rules: Rules) -> tuple[Decimal, int, Snapshot]:
-    """The quantity, the number of events that make it, and the snapshot in which both were read."""
-    (source, params), aggregation = _source(span, rules), AGGREGATIONS[rules.formula]
-    row = _row(
-        f"SELECT coalesce({aggregation.sql}, 0), coalesce({aggregation.per or 1}, 0), coalesce(sum(n), 0),"
-        f" pg_current_snapshot()::text, clock_timestamp() FROM ({source}) AS counted",
-        params,
-    )
-    quantity, per, events, token, taken_at = row
+    """The quantity, the number of events that make it, and the snapshot in which both were read.
+
+    Asked first as if nothing had been cancelled: the statement says itself whether that was right, and takes a third of
+    the time to plan.
+    """
+    aggregation = AGGREGATIONS[rules.formula]
+    cancelled, cancelled_params = _cancellations(replace(span, start=LONG_AGO) if aggregation.looks_back else span)
+    for asked in (replace(span, none_cancelled=True), span):
+        source, params = _source(asked, rules)
+        quantity, per, events, token, taken_at, was_wrong = _row(
+            f"SELECT coalesce({aggregation.sql}, 0), coalesce({aggregation.per or 1}, 0), coalesce(sum(n), 0),"
+            f" pg_current_snapshot()::text, clock_timestamp(), EXISTS ({cancelled}) FROM ({source}) AS counted",
+            [*cancelled_params, *params],
+        )
+        if not was_wrong:
+            break
     return _quantity(quantity, per, aggregation.per), int(events), Snapshot(token, taken_at)
 
 
@@ -358,8 +368,10 @@ def _events(span: Span, columns: str) -> Sql:
     table, archived = archived_events.source(span.customer_ref, span.meter_ref, span.start, span.end)
     matching, params = _matching(span)
     params = [*archived, *params]
-    cancelled, cancelled_params = _cancellations(span)
     select = f"SELECT {columns} FROM {table} WHERE {matching}"
+    if span.none_cancelled:
+        return select, params
+    cancelled, cancelled_params = _cancellations(span)
     this_one = "c.ident = meters_meterevent.ident AND c.epoch = meters_meterevent.epoch"
     return (
         f"{select} AND NOT (SELECT EXISTS ({cancelled})) UNION ALL {select} AND (SELECT EXISTS ({cancelled}))"

@@ -70,6 +70,7 @@ class Server:
     home: Path
     port: int = field(default_factory=free_port)
     environment: dict[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = ("-m", "billing_project.embedded")
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -97,7 +98,7 @@ class Server:
 
     def start(self, *arguments: str, timeout: float = 90) -> "Server":
         """Start it and wait until the address is printed."""
-        command = [sys.executable, "-m", "billing_project.embedded", "serve", *(arguments or ["--no-demo"])]
+        command = [sys.executable, *self.program, "serve", *(arguments or ["--no-demo"])]
         with open(self.home / "output.log", "wb") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=log, stderr=log)
         wait_for(lambda: "Ctrl-C stops it" in self.log or self.process.poll() is not None, timeout=timeout)

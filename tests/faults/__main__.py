@@ -1,9 +1,10 @@
 """`script/faults`: the long versions of the fault tests; prints figures, ends with 1 when something was violated."""
 
 import argparse
-import itertools
 import json
 import os
+import random
+import secrets
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.faults import events, workers
+from tests.faults import events, storms, workers
 from tests.stack import ROOT, Server, temporary_home
 
 BEGIN = time.monotonic()
@@ -22,19 +23,33 @@ def say(line: str) -> None:
     print(f"{time.monotonic() - BEGIN:7.1f} s  {line}", flush=True)
 
 
-def run_events(options: argparse.Namespace, server: Server) -> bool:
-    """kill -9 of web and PostgreSQL by turns; the control kills PostgreSQL only, and expects a loss."""
+def run_ingest(options: argparse.Namespace, server: Server) -> bool:
+    """kill -9 of web and PostgreSQL below two servers; the control kills PostgreSQL only, and expects a loss."""
     names = ["postgres"] if options.control else ["web", "postgres"]
-    kills = list(itertools.islice(itertools.cycle(names), options.kills))
+    kills = [name for name in names for _ in range(options.kills)]
+    random.Random(options.seed).shuffle(kills)
+    say(f"seed {options.seed}: {', '.join(f'{kills.count(name)} × {name}' for name in names)}")
     if options.control:
         say("synchronous_commit is off: acknowledged events may be lost, and have to be")
     log = Path(tempfile.mkdtemp(prefix="countinghouse-faults-")) / "acknowledged"
     try:
-        report = events.run(server, kills, log, forgetful=options.control, say=say)
+        with events.neighbour(server, temporary_home()) as second:
+            report = events.run([server, second], kills, log, forgetful=options.control, seed=options.seed, say=say)
     finally:
         shutil.rmtree(log.parent, ignore_errors=True)
     print(json.dumps(asdict(report), indent=2))
     return report.lost > 0 if options.control else report.is_clean
+
+
+def run_storm(options: argparse.Namespace, server: Server) -> bool:
+    """Duplicates, conflicts and crossing batches."""
+    say(f"seed {options.seed}")
+    held = True
+    for name, storm in storms.ALL.items():
+        left = storm(server, random.Random(options.seed))
+        say(f"{name}: {left.answers}; {'; '.join(left.wrong) or 'held'}")
+        held = held and not left.wrong
+    return held
 
 
 def run_workers(options: argparse.Namespace, server: Server) -> bool:
@@ -46,29 +61,37 @@ def run_workers(options: argparse.Namespace, server: Server) -> bool:
     return done and not state["wrong"] and workers.in_django(server, "seed.sees_a_second_invoice()") is True
 
 
-def run_pauses() -> int:
-    """Every ordered pair of verbs at every step."""
-    command = [sys.executable, "-m", "pytest", "-q", "tests/faults/test_pauses.py", "-n", "2"]
+def run_tests(*arguments: str) -> int:
+    command = [sys.executable, "-m", "pytest", "-q", *arguments]
     return subprocess.run(command, cwd=ROOT, env=os.environ | {"FAULTS": "all"}, check=False).returncode
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="script/faults", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    acked = commands.add_parser("events", help="kill web and PostgreSQL under clients that send events")
-    acked.add_argument("--kills", type=int, default=20)
+    acked = commands.add_parser("ingest", aliases=["events"], help="kill web and PostgreSQL under clients that send")
+    acked.add_argument("--kills", type=int, default=20, help="of each (%(default)s)")
     acked.add_argument("--control", action="store_true", help="synchronous_commit=off; has to lose events")
+    stormy = commands.add_parser("storm", help="duplicates, conflicts, and batches in any order, from eight threads")
+    for seeded in (acked, stormy):
+        seeded.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of what is random")
     crowded = commands.add_parser("workers", help="two beats and four workers, killed, stopped, their broker emptied")
     crowded.add_argument("--customers", type=int, default=200)
     crowded.add_argument("--kills", type=int, default=6)
     commands.add_parser("pauses", help="stop each verb at each of its steps while each other one runs")
+    commands.add_parser("controls", help="wrong ways to take events in, each of which has to be found out")
     options = parser.parse_args()
     if options.command == "pauses":
-        return run_pauses()
-    server = Server(temporary_home(), environment={"INVOICE_GRACE_SECONDS": "1"})
+        return run_tests("tests/faults/test_pauses.py", "-n", "2")
+    if options.command == "controls":
+        return run_tests("tests/faults", "-k", "control", "-v")
+    server = Server(
+        temporary_home(), environment={"INVOICE_GRACE_SECONDS": "1", "WEB_WORKERS": "2"}, program=events.HURRIED
+    )
     try:
         server.start()
-        run = {"events": run_events, "workers": run_workers}[options.command]
+        runs = {"ingest": run_ingest, "events": run_ingest, "storm": run_storm, "workers": run_workers}
+        run = runs[options.command]
         held = run(options, server)
     finally:
         if server.process and server.process.poll() is None:

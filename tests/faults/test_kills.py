@@ -15,7 +15,7 @@ CUSTOMERS = 12
 
 
 def test_an_acknowledged_event_survives_kill_9_of_web_and_postgres(server: Server, tmp_path: Path):
-    report = events.run(server, ["web", "postgres"] * 3, tmp_path / "acknowledged")
+    report = events.run([server], ["web", "postgres"] * 3, tmp_path / "acknowledged", seed=1)
 
     assert report.kills == {"web": 3, "postgres": 3}
     assert report.acknowledged > 200
@@ -57,7 +57,7 @@ def test_control_an_event_missing_from_the_database_is_noticed(server: Server, t
     server.wait_until_ready()
     events.EVENT, kept = "fault_control", events.EVENT
     try:
-        report = events.run(server, [], log)
+        report = events.run([server], [], log)
     finally:
         events.EVENT = kept
 

@@ -1,0 +1,6 @@
+"""The naive view behind the product's own server, in as many threads."""
+
+from billing_project.wsgi_threads import WsgiInThreads
+from django.core.wsgi import get_wsgi_application
+
+application = WsgiInThreads(get_wsgi_application(), threads=4)
