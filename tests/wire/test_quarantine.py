@@ -66,7 +66,7 @@ def test_a_refused_event_is_listed_and_replayed(wire: Wire) -> None:
     customer = wire.customer(ingest_aliases=["acme-1"])
     done = call(wire, "POST", f"/{event['id']}/replay")
     assert (done["state"], done["resolution"]["outcome"]) == ("replayed", "stored")
-    assert done["resolution"]["by"].startswith("API key wire tests")
+    assert done["resolution"]["by"].startswith("API key key_")
     bounds = {"customer": customer.id, "start_time": unix(2026), "end_time": unix(2026, 2)}
     [summary] = wire.v1.billing.meters.event_summaries.list(meter.id, bounds)
     assert summary.aggregated_value == 2
