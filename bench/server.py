@@ -41,7 +41,7 @@ def running(directory: Path) -> Iterator[Postgres]:
         yield postgres
     finally:
         postgres.stop()
-        valkey.stop()
+        valkey.kill()
 
 
 class Web:
