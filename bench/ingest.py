@@ -10,8 +10,6 @@ import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from django.db import connection
-from usage_imports import process, uploads
-from usage_imports.models import UsageImport
 
 from api.keys import create_api_key
 from bench import bare, items, naive, wire
@@ -26,6 +24,8 @@ from meters.event_writes import Batch
 from meters.ingest import Outcome, Record, batch_of, catalogue_of, ingest
 from meters.records import Checked, check_record
 from meters.rollups import differences
+from usage_imports import process, uploads
+from usage_imports.models import UsageImport
 
 EVENTS = "meters_meterevent"
 COPIED = 4  # for each batched event: COPY is that much faster, and slows down as its index grows

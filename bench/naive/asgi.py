@@ -1,6 +1,7 @@
 """The naive view behind the product's own server, in as many threads."""
 
-from billing_project.wsgi_threads import WsgiInThreads
 from django.core.wsgi import get_wsgi_application
+
+from billing_project.wsgi_threads import WsgiInThreads
 
 application = WsgiInThreads(get_wsgi_application(), threads=4)
