@@ -127,8 +127,7 @@ def _goals(found: dict[str, Item]) -> list[Goal]:
     return [
         Goal("P1", "batches of 1,000 ≥ 25 % of COPY", f"{of_copy:.0%}", of_copy >= 0.25),
         Goal("P2", "batches of 100 ≥ 45 % of those of 1,000", f"{of_batch:.0%}", of_batch >= 0.45),
-        Goal("P3", "single ≥ 15 × the DRF view", f"{of_view:.0f} ×", of_view >= 15),
-        Goal("P3", "the same, ≥ 25 × (as far as it goes)", f"{of_view:.0f} ×", of_view >= 25),
+        Goal("P3", "single ≥ 15 × the DRF view (hoped for: 25)", f"{of_view:.1f} ×", of_view >= 15),
         Goal("P4", "single ≥ 20 % of the empty endpoint", f"{of_empty:.0%}", of_empty >= 0.2),
         Goal("P4", "single, 64 connections: p99 ≤ 25 ms", f"{p99:.1f} ms", p99 <= 25),
         Goal("P4", "single, 8 connections: p50 ≤ 3 ms", f"{p50:.2f} ms", p50 <= 3),

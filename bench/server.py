@@ -41,7 +41,7 @@ def running(directory: Path) -> Iterator[Postgres]:
         yield postgres
     finally:
         postgres.stop()
-        valkey.stop()
+        valkey.kill()
 
 
 class Web:
@@ -75,7 +75,7 @@ def other_web(application: str, *, workers: int, settings: str = "") -> Iterator
 
 
 @contextmanager
-def _web(command: list[str], env: Mapping[str, str], port: int) -> Iterator[Web]:
+def _web(command: list[str], env: Mapping[str, str] | None, port: int) -> Iterator[Web]:
     process = subprocess.Popen(command, env=env)
     try:
         deadline = time.monotonic() + WITHIN

@@ -20,7 +20,6 @@ from meters.usage import usage
 
 FORMULAS = ("sum", "count", "last", "average", "unique")
 MONTH = timedelta(days=30)
-RAGGED = {"hour": 13, "minute": 47, "second": 22, "microsecond": 0}
 WHO: dict[str, Callable[[], int]] = {
     "random": lambda: random.randrange(population.CUSTOMERS),
     "typical": population.rank,  # as often as they send
@@ -84,7 +83,7 @@ def _percentiles(took: Sequence[float]) -> tuple[float, float, float]:
 def _start(at: datetime) -> datetime:
     """Of a month within the days that have events."""
     first = at - timedelta(days=fill.DAYS - 1)
-    return (first + random.random() * (at - MONTH - first)).replace(**RAGGED)
+    return (first + random.random() * (at - MONTH - first)).replace(hour=13, minute=47, second=22, microsecond=0)
 
 
 def _goals(lines: Sequence[Line]) -> list[Goal]:

@@ -15,7 +15,7 @@ from bench.naive.models import Event, Key, Meter
 class Bearer(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Key]:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        key = Key.objects.filter(digest=hashlib.sha256(token.encode()).hexdigest()).first()
+        key = Key._default_manager.filter(digest=hashlib.sha256(token.encode()).hexdigest()).first()
         if key is None:
             raise AuthenticationFailed
         return AnonymousUser(), key
@@ -27,7 +27,7 @@ class HasKey(BasePermission):
 
 
 class EventSerializer(ModelSerializer):  # type: ignore[type-arg]
-    event_name = SlugRelatedField("event_name", source="meter", queryset=Meter.objects.all())
+    event_name = SlugRelatedField("event_name", source="meter", queryset=Meter._default_manager.all())
 
     class Meta:
         model = Event
@@ -38,4 +38,4 @@ class CreateEvent(CreateAPIView):  # type: ignore[type-arg]
     authentication_classes = (Bearer,)
     permission_classes = (HasKey,)
     serializer_class = EventSerializer
-    queryset = Event.objects.all()
+    queryset = Event._default_manager.all()

@@ -197,7 +197,7 @@ class Run:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.chance.choice(web_processes(self.chance.choice(self.servers))), signal.SIGKILL)
         else:
-            os.kill(self.servers[0].pid(name), signal.SIGKILL)
+            os.kill(pid_of(self.servers[0], name), signal.SIGKILL)
 
     def finish(self) -> Report:
         for client in self.clients:
@@ -241,9 +241,22 @@ class Run:
         return total
 
 
+def pid_of(server: Server, name: Name) -> int:
+    """Of a process that may just be starting again: answers were on their way when the one before it was killed."""
+    found: list[int] = []
+
+    def is_there() -> bool:
+        with contextlib.suppress(StopIteration):
+            found.append(server.pid(name))
+        return bool(found)
+
+    wait_for(is_there, timeout=60)
+    return found[0]
+
+
 def web_processes(server: Server) -> list[int]:
     """The web server, and with WEB_WORKERS above one its workers."""
-    first = server.pid("web")
+    first = pid_of(server, "web")
     return [first, *(pid for pid in children(first) if "resource_tracker" not in command_line(pid))]
 
 
