@@ -6,7 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from core.money import check_amount, format_unit_price, plain, round_minor
-from meters.event_store import Snapshot
+from meters.event_sql import Snapshot
 from pricing.rating import Charge, Scheme, Terms, rate
 from subscriptions.periods import Period, prorate
 

@@ -4,7 +4,7 @@ from django.db.models import BooleanField, F
 from django.db.models.expressions import RawSQL
 
 from invoices.models import InvoiceLine
-from meters.event_store import CLOCK_SLACK
+from meters.event_sql import CLOCK_SLACK
 from meters.models import EventCancellation, MeterEvent
 
 SAW = "pg_visible_in_snapshot(%s::text::xid8, usage_snapshot::pg_snapshot)"

@@ -8,7 +8,7 @@ from django.db.models import F, Min, Q
 
 from core.ids import IdField
 from customers.models import Customer
-from meters.event_store import Snapshot
+from meters.event_sql import Snapshot
 from meters.models import Meter
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem

@@ -67,6 +67,10 @@ class Aggregation:
         return self.adds_up or self.held
 
     @property
+    def takes_latest(self) -> bool:
+        return self.decided_by == LATEST
+
+    @property
     def looks_back(self) -> bool:
         """Whether events from before a range have a say in it."""
         return self.held or self.carried

@@ -144,7 +144,7 @@ class MeterEvent(models.Model):
         indexes = (
             models.Index(
                 fields=["customer_ref", "meter_ref", "timestamp"],
-                include=["dimension_ref", "value", "epoch"],
+                include=["value", "epoch"],
                 name="event_by_customer_meter",
             ),
         )

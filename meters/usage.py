@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from customers.models import Customer
 from meters import event_store
-from meters.event_store import Part, Rules, Snapshot, Span, StoredEvent, StoredLevel, Tally
+from meters.event_sql import Part, Rules, Snapshot, Span
+from meters.event_store import StoredEvent, StoredLevel, Tally
 from meters.models import Meter
 from meters.payloads import whole
 

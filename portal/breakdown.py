@@ -14,7 +14,8 @@ from typing import Any
 from customers.models import Customer
 from invoices.models import InvoiceLine
 from meters.aggregations import AGGREGATIONS, PLACES, SECONDS_PER_HOUR, Aggregation, quotient
-from meters.event_store import Part, Snapshot, StoredEvent, StoredLevel, Tally
+from meters.event_sql import Part, Snapshot
+from meters.event_store import StoredEvent, StoredLevel, Tally
 from meters.models import Meter
 from meters.usage import (
     Chosen,

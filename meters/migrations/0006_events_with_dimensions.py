@@ -28,7 +28,7 @@ CREATE TABLE meters_meterevent (
     CONSTRAINT event_value_bounded CHECK (value > -1e26 AND value < 1e26)
 ) PARTITION BY LIST (epoch);
 CREATE INDEX event_by_customer_meter ON meters_meterevent (customer_ref, meter_ref, "timestamp")
-    INCLUDE (dimension_ref, value, epoch);
+    INCLUDE (value, epoch);
 CREATE TABLE meters_meterevent_rest PARTITION OF meters_meterevent DEFAULT;
 CREATE TRIGGER meters_meterevent_rest_no_truncate BEFORE TRUNCATE ON meters_meterevent_rest
     FOR EACH STATEMENT EXECUTE FUNCTION core_forbid('events are append-only');
@@ -108,7 +108,7 @@ class Migration(migrations.Migration):
                     "meterevent",
                     models.Index(
                         fields=["customer_ref", "meter_ref", "timestamp"],
-                        include=["dimension_ref", "value", "epoch"],
+                        include=["value", "epoch"],
                         name="event_by_customer_meter",
                     ),
                 ),

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from customers.models import Customer
-from meters import epochs, event_store, event_writes
+from meters import epochs, event_sql, event_writes
 from meters.ingest import Record, ingest
 from meters.models import Meter, UsageDay
 from meters.tests import rotation
@@ -127,13 +127,13 @@ def test_control_a_column_that_the_index_lacks_is_seen_in_the_plan(
     meter: Meter, used: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(epochs, "without_events_in", lambda start, end: [])
-    matching = event_store._matching
+    matching = event_sql._matching
 
-    def with_a_column(span: event_store.Span) -> event_store.Sql:
+    def with_a_column(span: event_sql.Span) -> event_sql.Sql:
         sql, params = matching(span)
         return f"{sql} AND sent_key = 0", params
 
-    monkeypatch.setattr(event_store, "_matching", with_a_column)
+    monkeypatch.setattr(event_sql, "_matching", with_a_column)
 
     kinds = {n["Node Type"] for n in plan_of(meter, used) if n["Relation Name"].startswith("meters_meterevent")}
 
