@@ -29,7 +29,6 @@ from usage_imports.models import UsageImport
 
 EVENTS = "meters_meterevent"
 COPIED = 4  # for each batched event: COPY is that much faster, and slows down as its index grows
-EMPTY_REQUESTS = 2  # for each single event, for the same reason
 FEW = 10  # of the singles there is one for the naive view: it is that much slower
 MOST_BYTES_ON_DISK = 320
 
@@ -66,7 +65,7 @@ class Run:
         many, single = self.events, self.singles
         made = [
             Item("COPY, unique(text)", many * COPIED, self.floor, _copy, "floor"),
-            Item("empty endpoint, 64", single * EMPTY_REQUESTS, _empty, requests(empty, 64), None, empty),
+            Item("empty endpoint, 64", single, self.each(wire.empty), requests(empty, 64), None, empty),
             Item("DRF view, 8", single // FEW, self.each(wire.naive), requests(first, 8), "naive_event", first),
             Item("single, 64", single, self.each(wire.form), requests(product, 64), EVENTS, product),
             Item("single, 8", single // 2, self.each(wire.form), requests(product, 8), EVENTS, product),
@@ -158,10 +157,6 @@ def _copy(made: object) -> tuple[int, None]:
     with connection.cursor() as cursor, cursor.copy("COPY floor FROM STDIN") as copy:
         copy.write(made)
     return made.count("\n"), None
-
-
-def _empty(count: int) -> object:
-    return [wire.empty()] * count
 
 
 def _ingest(made: object) -> tuple[int, None]:

@@ -19,15 +19,14 @@ CLIENT = (
 )
 
 
-def form(record: Record, key: str) -> bytes:
+def form(record: Record, key: str, path: str = "/v1/billing/meter_events") -> bytes:
     """`POST /v1/billing/meter_events` of the official client, which makes up an Idempotency-Key for each call."""
     assert record.timestamp is not None
     fields = {"event_name": record.event_name, "identifier": record.identifier}
     fields |= {f"payload[{name}]": text for name, text in record.payload.items()}
     fields["timestamp"] = str(int(record.timestamp.timestamp()))
     body = "&".join(f"{name}={quote_plus(str(text))}" for name, text in fields.items())
-    more = f"{CLIENT}Idempotency-Key: {uuid.uuid4()}\r\n"
-    return _post("/v1/billing/meter_events", body.encode(), key, "application/x-www-form-urlencoded", more)
+    return _post(path, body.encode(), key, "application/x-www-form-urlencoded")
 
 
 def batch(records: Sequence[Record], key: str) -> bytes:
@@ -45,8 +44,9 @@ def naive(record: Record, key: str) -> bytes:
     return _post("/events", orjson.dumps(body), key)
 
 
-def empty() -> bytes:
-    return _post("/", b"{}", "nobody")
+def empty(record: Record, key: str) -> bytes:
+    """The same request for an endpoint that does nothing with it."""
+    return form(record, key, "/")
 
 
 def file_of(records: Sequence[Record]) -> bytes:
@@ -81,6 +81,7 @@ def _event(record: Record) -> dict[str, object]:
     }
 
 
-def _post(path: str, body: bytes, key: str, content_type: str = "application/json", more: str = "") -> bytes:
-    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n{more}"
+def _post(path: str, body: bytes, key: str, content_type: str = "application/json") -> bytes:
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n{CLIENT}"
+    head += f"Idempotency-Key: {uuid.uuid4()}\r\n"
     return f"{head}Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body

@@ -20,6 +20,8 @@ from meters.hot_path.app import HotPath  # noqa: E402 - models can be imported o
 
 # A page that is being computed lets go of the interpreter this soon when an event waits for it.
 SWITCH_SECONDS = 0.0005
+# A batch of a thousand events is ten thousand objects, all of which go by themselves.
+COLLECT_AFTER = (50_000, 10, 10)
 hot_path = HotPath(_django, most_waiting=settings.EVENTS_WAITING)
 
 
@@ -36,6 +38,7 @@ async def _live(receive: Receive, send: Send) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     gc.collect()
     gc.freeze()  # what is loaded now stays: looking at it again and again would hold up everybody
+    gc.set_threshold(*COLLECT_AFTER)
     hot_path.start()
     await send({"type": "lifespan.startup.complete"})
     assert (await receive())["type"] == "lifespan.shutdown"

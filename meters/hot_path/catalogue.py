@@ -10,7 +10,9 @@ from meters.ingest import catalogue_of
 from meters.models import Meter
 from meters.records import Catalogue, Owner, Record
 
-SECONDS = 30.0  # a value is used for twice as long at most
+SECONDS = (
+    300.0  # a value is used for twice as long at most; changes are told of, so this only bounds what is never used
+)
 MOST_METERS, MOST_OWNERS = 2_000, 250_000
 TOGETHER = 1_000  # records for which one reading is made
 
