@@ -24,7 +24,9 @@ from meters.models import MeterEvent
 from meters.tests.hot_path.conftest import FORM, V1, V2, call
 from tests import make
 
-VARIES = re.compile(rb'"(created|timestamp)":\d+|[0-9a-f]{8}-[0-9a-f-]{27}|smallest accepted timestamp is \d+')
+VARIES = re.compile(
+    rb'"(created|timestamp)":\d+|[0-9a-f]{8}-[0-9a-f-]{27}|smallest accepted timestamp is \d+|\d{4}-\d\d-\d\dT[0-9:+.]+'
+)
 OURS = {"request-id", "content-length"}
 
 CALLS = {
