@@ -1,15 +1,15 @@
 """Cancels events: another row says that an event does not count any more, and the rollups follow."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
 from core.errors import InvalidRequest
-from meters import archived_events, event_writes
+from meters import archived_events
 from meters.event_writes import ident_of
 from meters.models import EventCancellation, Meter
-from meters.rollups import DAY, NOT_CANCELLED
+from meters.rollups import DAY, NOT_CANCELLED, midnight
 
 WITHIN = timedelta(hours=24)  # of receipt, as Stripe has it
 FIND = """
@@ -99,15 +99,15 @@ def cancel_event(event_name: str, identifier: str, *, any_time: bool = False, re
 
 
 def _cancel(cursor: Any, event: _Event, reason: str) -> EventCancellation:
+    start = midnight(event.timestamp)
     cell = {
         "ident": event.ident,
         "epoch": event.epoch,
         "customer": event.customer_ref,
         "meter": event.meter_ref,
         "dimension": event.dimension_ref,
-        "day": event_writes.day_of(event.timestamp),
+        "day": start.date(),
     }
-    start = event.timestamp.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     cursor.execute(TAKE_ITEM, cell)
     cursor.execute(LOCK, cell)
     cancellation, made = EventCancellation.objects.get_or_create(

@@ -3,7 +3,6 @@
 The pieces of its SQL, and what it reads from, are in `meters/event_sql.py`.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +15,7 @@ from meters import event_sql
 from meters.aggregations import AGGREGATIONS, IN_ORDER, quotient
 from meters.event_sql import BUCKETS, EVENT, LONG_AGO, Part, Rules, Snapshot, Span
 from meters.event_writes import ident_of as ident_of
+from meters.payloads import loaded
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def list_levels(span: Span, *, limit: int, offset: int = 0) -> list[StoredLevel]
         [*params, limit, offset],
     )
     return [
-        StoredLevel(identifier, value, happened, received_at, _loaded(payload), start, until, running)
+        StoredLevel(identifier, value, happened, received_at, loaded(payload), start, until, running)
         for identifier, value, happened, received_at, payload, start, until, running in rows
     ]
 
@@ -186,11 +186,7 @@ def _quantity(total: Any, per: Any, is_quotient: str | None) -> Decimal:
 def _stored(row: Sequence[Any], *, adds_up: bool) -> StoredEvent:
     identifier, value, timestamp, received_at, payload, counts, running = row
     so_far = Decimal(running or 0) if adds_up else None
-    return StoredEvent(identifier, value, timestamp, received_at, _loaded(payload), counts, so_far)
-
-
-def _loaded(payload: Any) -> dict[str, Any]:
-    return json.loads(payload) if isinstance(payload, str) else payload
+    return StoredEvent(identifier, value, timestamp, received_at, loaded(payload), counts, so_far)
 
 
 def _narrowed(span: Span, part: Part | None) -> Span:

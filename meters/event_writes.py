@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from meters import dimensions, epochs
 from meters.dimensions import Combination
 from meters.epochs import Current
+from meters.payloads import loaded
 
 MOST = 1000  # events in one statement: more are no faster
 TURNS = 5  # how often the epoch may change under a statement before we give up; it does so once a month
@@ -129,11 +130,6 @@ class Stored(NamedTuple):
     refused: set[str]
 
 
-def day_of(at: datetime) -> date:
-    """The UTC day of the rollups that an event at this time is on."""
-    return at.astimezone(UTC).date()
-
-
 def ident_of(identifier: str) -> UUID:
     """The 128-bit key of an identifier."""
     return UUID(hex=hex_ident(identifier))
@@ -224,6 +220,5 @@ def known_events(rows: Sequence[Sequence[Any]]) -> dict[str, KnownEvent]:
     found = {}
     for ident, *columns in rows:
         event = KnownEvent(*columns)
-        payload = event.payload if isinstance(event.payload, dict) else orjson.loads(event.payload)
-        found[ident.hex] = event._replace(payload=payload)
+        found[ident.hex] = event._replace(payload=loaded(event.payload))
     return found

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.db import connection, models
 
 from core.errors import InvalidRequest, ResourceMissing
@@ -18,7 +17,7 @@ from core.sql import TookTooLong, time_limit
 from customers.models import Customer
 from meters.event_writes import ident_of
 from meters.models import Meter
-from meters.payloads import whole
+from meters.payloads import loaded, whole
 
 MILLISECONDS = 3000
 PREFIX = "mtrevt_"
@@ -70,12 +69,12 @@ class TooManyEvents(InvalidRequest):
 
 # The order of a page: newest first by when it happened, then by arrival.
 ORDER = "timestamp {way}, received_at {way}, ident {way}"
+CANCELLED = "EXISTS (SELECT FROM meters_eventcancellation AS c WHERE c.ident = e.ident AND c.epoch = e.epoch)"
 FIND = """
 SELECT e.ident, e.epoch, e.identifier, e.customer_ref, e.meter_ref, e.value, e.timestamp, e.received_at, e.payload,
-       EXISTS (SELECT FROM meters_eventcancellation AS c WHERE c.ident = e.ident AND c.epoch = e.epoch) AS cancelled
+       {cancelled} AS cancelled
 FROM meters_meterevent AS e WHERE {conditions} ORDER BY {order} LIMIT %s
 """
-CANCELLED = "EXISTS (SELECT FROM meters_eventcancellation AS c WHERE c.ident = e.ident AND c.epoch = e.epoch)"
 STATES = {
     EventState.COUNTED: f"e.meter_ref > 0 AND NOT {CANCELLED}",
     EventState.LEFT_OUT: f"e.meter_ref < 0 AND NOT {CANCELLED}",
@@ -94,7 +93,7 @@ def find_events(wanted: Wanted, *, limit: int, beside: Cursor | None = None) -> 
         conditions.append(f"(timestamp, received_at, ident) {'>' if backwards else '<'} (%s, %s, %s)")
         params += _place(beside)
     order = ORDER.format(way="ASC" if backwards else "DESC")
-    sql = FIND.format(conditions=" AND ".join(conditions) or "true", order=order)
+    sql = FIND.format(cancelled=CANCELLED, conditions=" AND ".join(conditions) or "true", order=order)
     try:
         with time_limit(MILLISECONDS), connection.cursor() as cursor:
             cursor.execute(sql, [*params, limit + 1])
@@ -158,12 +157,8 @@ def _named(rows: Sequence[Any]) -> list[FoundEvent]:
                 value,
                 timestamp,
                 received_at,
-                whole(meter, _loaded(payload), customer_id=customer, value=value),
+                whole(meter, loaded(payload), customer_id=customer, value=value),
                 state.value,
             )
         )
     return found
-
-
-def _loaded(payload: Any) -> Mapping[str, str]:
-    return payload if isinstance(payload, dict) else orjson.loads(payload)

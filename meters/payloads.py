@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
+
+import orjson
 
 from core.money import plain
 from meters.aggregations import AGGREGATIONS
@@ -24,6 +27,11 @@ def whole(meter: Meter, stored: Mapping[str, str], *, customer_id: str, value: D
     if _has_value(meter):
         said[meter.value_key] = plain(value)
     return said | dict(stored)
+
+
+def loaded(payload: Any) -> dict[str, Any]:
+    """A payload as Django's cursors give it: JSON in a text, unless somebody has read it already."""
+    return orjson.loads(payload) if isinstance(payload, str) else payload
 
 
 def further(meter: Meter, payload: Mapping[str, str]) -> dict[str, str]:

@@ -30,13 +30,14 @@ class Days(NamedTuple):
 
 def split(start: datetime, end: datetime) -> Days | None:
     """The whole UTC days within [start, end), if there are any; what is left are the two edges."""
-    floor = _midnight(start)
+    floor = midnight(start)
     first = floor if floor == start else floor + DAY
-    last = _midnight(end)
+    last = midnight(end)
     return Days(first, last) if first < last else None
 
 
-def _midnight(at: datetime) -> datetime:
+def midnight(at: datetime) -> datetime:
+    """The beginning of the UTC day of `at`."""
     return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
