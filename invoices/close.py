@@ -14,7 +14,8 @@ from invoices.models import Invoice
 from invoices.write import due_date, header, write_draft
 from subscriptions.cancel import end, lock_subscription
 from subscriptions.models import ItemPeriod, ItemPeriodQuerySet, Subscription
-from subscriptions.periods import Period, clamp, next_boundary
+from subscriptions.periods import Period
+from subscriptions.slices import end_slice, next_slice
 
 
 def close_period(subscription_id: str, at: datetime) -> Invoice | None:
@@ -27,15 +28,15 @@ def close_period(subscription_id: str, at: datetime) -> Invoice | None:
     with transaction.atomic():
         subscription = lock_subscription(subscription_id)
         due = ItemPeriod.objects.due(at).filter(item__subscription=subscription)
-        boundary = due.earliest_end()
+        boundary = due.next_bill()
         if boundary is None:
             return None
-        ended = newest_first(due.filter(ends_at=boundary))
+        ended = newest_first(due.filter(bills_at=boundary))
         _close(ended, at=at, outcome=ItemPeriod.Outcome.INVOICED)
         opened = next_periods(ended, subscription)
         for period in opened.values():
             period.save(force_insert=True)
-        is_over = not ItemPeriod.objects.open().filter(item__subscription=subscription).exists()
+        is_over = not ItemPeriod.objects.unbilled().filter(item__subscription=subscription).exists()
         if is_over:
             _stop_advancing(subscription)
             end(subscription, at=boundary)
@@ -49,7 +50,7 @@ def start_invoice(subscription: Subscription, *, at: datetime, prorate: bool) ->
     The caller holds the customer's lock.
     """
     periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
-    licensed = [gather.licensed(period, subscription) for period in periods if not period.item.price.is_metered]
+    licensed = [gather.licensed(period, subscription) for period in periods if not period.price.is_metered]
     billables = [
         billable if prorate else replace(billable, whole=None)
         for billable in licensed
@@ -69,11 +70,10 @@ def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) 
     """
     periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
     for period in periods:
-        period.ends_at = max(period.starts_at, at)
-        period.save(update_fields=["ends_at"])
+        end_slice(period, at)
     _stop_advancing(subscription)
-    used = [period for period in periods if period.item.price.is_metered]
-    in_advance = [period for period in periods if not period.item.price.is_metered]
+    used = [period for period in periods if period.price.is_metered]
+    in_advance = [period for period in periods if not period.price.is_metered]
     outcome = ItemPeriod.Outcome.INVOICED if invoice_now else ItemPeriod.Outcome.DISCARDED
     _close(in_advance, at=at, outcome=ItemPeriod.Outcome.INVOICED)
     _close(used, at=at, outcome=outcome)
@@ -92,7 +92,7 @@ def grace() -> timedelta:
 
 def newest_first(periods: ItemPeriodQuerySet) -> list[ItemPeriod]:
     """Items newest first, as on Stripe's invoices."""
-    related = periods.select_related("item__price__product", "item__price__meter")
+    related = periods.select_related("item__price", "price__product", "price__meter")
     return list(related.order_by("-item__created_at", "-item_id"))
 
 
@@ -104,12 +104,9 @@ def next_periods(ended: Sequence[ItemPeriod], subscription: Subscription) -> dic
     """The periods that follow, by item, not stored; none where the subscription ends, shortened to a known end."""
     following = {}
     for period in ended:
-        if subscription.cancel_at is not None and subscription.cancel_at <= period.ends_at:
+        if period.is_cut or (subscription.cancel_at is not None and subscription.cancel_at <= period.ends_at):
             continue
-        after = Period(period.ends_at, next_boundary(subscription.anchor, period.item.cadence, period.ends_at))
-        if subscription.cancel_at is not None:
-            after = clamp(after, subscription.cancel_at)
-        following[period.item_id] = ItemPeriod(item=period.item, starts_at=after.start, ends_at=after.end)
+        following[period.item_id] = next_slice(period.item, subscription, start=period.ends_at)
     return following
 
 
@@ -139,7 +136,7 @@ def cycle_billables(
     """What a renewal bills: of each metered item the ended period, of each licensed one the period that begins."""
     billables: list[Billable] = []
     for period in ended:
-        if period.item.price.is_metered:
+        if period.price.is_metered:
             billables.append(gather.metered(period, subscription))
         elif following := opened.get(period.item_id):
             billables.append(gather.licensed(following, subscription))

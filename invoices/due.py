@@ -13,13 +13,13 @@ from subscriptions.models import ItemPeriod
 
 
 def _next_close(clock: str | None) -> datetime | None:
-    return ItemPeriod.objects.open().on_clock(clock).earliest_end()
+    return ItemPeriod.objects.unbilled().on_clock(clock).next_bill()
 
 
 def _due_closes(at: datetime, clock: str | None, limit: int) -> Sequence[str]:
     """Subscriptions with a period that has ended, those that wait longest first."""
     due = ItemPeriod.objects.due(at).on_clock(clock).values("item__subscription_id")
-    waiting = due.annotate(since=Min("ends_at")).order_by("since", "item__subscription_id")
+    waiting = due.annotate(since=Min("bills_at")).order_by("since", "item__subscription_id")
     return [row["item__subscription_id"] for row in waiting[:limit]]
 
 

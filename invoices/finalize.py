@@ -67,6 +67,7 @@ def finalize_draft(invoice: Invoice, *, at: datetime) -> Invoice:
     customer.save(update_fields=["next_invoice_sequence"])
     invoice.finalized_at = invoice.effective_at = at
     invoice.automatically_finalizes_at = None
+    invoice.ending_balance = 0
     if invoice.amount_due:
         invoice.status = Invoice.Status.OPEN
     else:
@@ -85,7 +86,9 @@ def _reread_usage(invoice: Invoice) -> None:
 def draft_billables(invoice: Invoice, subscription: Subscription) -> list[Billable]:
     """What a draft bills, read again: the item periods of its lines, in the order of the lines."""
     subscription.customer = invoice.customer
-    lines = invoice.lines.select_related("item_period__item__price__product", "item_period__item__price__meter")
+    lines = invoice.lines.select_related(
+        "item_period__item", "item_period__price__product", "item_period__price__meter"
+    )
     first_lines: dict[int, InvoiceLine] = {}
     for line in lines.filter(item_period__isnull=False).order_by("position"):
         assert line.item_period_id is not None, "filtered"
@@ -96,7 +99,7 @@ def draft_billables(invoice: Invoice, subscription: Subscription) -> list[Billab
 def _billable(line: InvoiceLine, subscription: Subscription) -> Billable:
     period = line.item_period
     assert period is not None, "filtered"
-    if period.item.price.is_metered:
+    if period.price.is_metered:
         return gather.metered(period, subscription)
     billable = gather.licensed(period, subscription)
     return billable if line.proration else replace(billable, whole=None)

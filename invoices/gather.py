@@ -11,13 +11,12 @@ from pricing.models import Price
 from pricing.rating import Terms
 from pricing.records import usage_question
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
-from subscriptions.periods import Period, period_containing
 
 
 def metered(item_period: ItemPeriod, subscription: Subscription, *, until: datetime | None = None) -> Billable:
     """What a metered item has used in a period (up to `until`), with every event acknowledged before this call."""
     item = item_period.item
-    asked = usage_question(item.price, item.pk)
+    asked = usage_question(item_period.price, item.pk)
     end = min(item_period.ends_at, until) if until else item_period.ends_at
     read = usage(asked.meter, subscription.customer, start=item_period.starts_at, end=end, only=asked.only)
     return _billable(
@@ -31,13 +30,8 @@ def metered(item_period: ItemPeriod, subscription: Subscription, *, until: datet
 def licensed(item_period: ItemPeriod, subscription: Subscription) -> Billable:
     """What a licensed item costs for a period, in advance; one shorter than its cadence bills its share."""
     item = item_period.item
-    assert item.quantity is not None, "a licensed item has a quantity"
-    return _billable(
-        item,
-        item_period,
-        quantity=Decimal(item.quantity),
-        whole=_whole(item, item_period.period, subscription),
-    )
+    assert item_period.quantity is not None, "a licensed item has a quantity"
+    return _billable(item, item_period, quantity=Decimal(item_period.quantity), whole=item_period.whole)
 
 
 def terms_snapshot(terms: Terms) -> dict[str, Any]:
@@ -59,7 +53,7 @@ def terms_snapshot(terms: Terms) -> dict[str, Any]:
 
 
 def _billable(item: SubscriptionItem, item_period: ItemPeriod, **what: Any) -> Billable:
-    price: Price = item.price
+    price: Price = item_period.price
     cadence = cadence_of(price)
     return Billable(
         item=item.pk,
@@ -76,15 +70,6 @@ def _billable(item: SubscriptionItem, item_period: ItemPeriod, **what: Any) -> B
         metadata=item.metadata,
         **what,
     )
-
-
-def _whole(item: SubscriptionItem, period: Period, subscription: Subscription) -> Period | None:
-    """The full period that a shortened one is part of, None for one that is full.
-
-    A stub before the first boundary counts as the end of an imaginary full period (as Stripe does).
-    """
-    natural = period_containing(subscription.anchor, item.cadence, period.start)
-    return None if period == natural else natural
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -90,6 +90,7 @@ def _row(invoice: Invoice, line: Line, position: int, id: str | None) -> Invoice
         period_start=billable.period.start,
         period_end=billable.period.end,
         proration=line.proration,
+        discountable=not line.proration,
         metadata=billable.metadata,
         terms=terms_snapshot(billable.terms),
         meter_id=billable.meter,

@@ -11,6 +11,7 @@ from customers.models import Customer
 from subscriptions.biller import biller
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import next_boundary
+from subscriptions.slices import end_slice
 
 REQUESTED = "cancellation_requested"
 
@@ -115,8 +116,7 @@ def schedule_cancellation(
                 "or cancel at the end of the period.",
                 param="cancel_at",
             )
-        period.ends_at = ends_at
-        period.save(update_fields=["ends_at"])
+        end_slice(period, ends_at)
     subscription.cancel_at = when
     subscription.cancel_at_period_end = at_period_end
     subscription.canceled_at = at if when else None

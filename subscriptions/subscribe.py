@@ -12,8 +12,9 @@ from customers.models import Customer
 from pricing.models import Price
 from subscriptions.biller import biller
 from subscriptions.cancel import schedule_cancellation
-from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
-from subscriptions.periods import Anchor, anchor_from_config, boundary, next_boundary
+from subscriptions.models import Subscription, SubscriptionItem, cadence_of
+from subscriptions.periods import Anchor, anchor_from_config, boundary
+from subscriptions.slices import next_slice
 
 MAX_ITEMS = 20
 SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # as Stripe allows
@@ -201,8 +202,7 @@ def _open_items(subscription: Subscription, items: Sequence[ItemSpec], prices: S
             metadata=dict(spec.metadata),
             created_at=at,
         )
-        ends_at = next_boundary(subscription.anchor, item.cadence, at)
-        ItemPeriod.objects.create(item=item, starts_at=at, ends_at=ends_at)
+        next_slice(item, subscription, start=at).save(force_insert=True)
 
 
 def _apply_cancellation(subscription: Subscription, spec: SubscriptionSpec, at: datetime) -> None:

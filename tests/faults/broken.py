@@ -34,7 +34,7 @@ def close_in_two_transactions(subscription_id: str, at: datetime) -> Invoice | N
     with transaction.atomic():
         subscription = close.lock_subscription(subscription_id)
         due = ItemPeriod.objects.due(at).filter(item__subscription=subscription)
-        boundary = due.earliest_end()
+        boundary = due.next_bill()
         if boundary is None:
             return None
         ended = close.newest_first(due.filter(ends_at=boundary))
