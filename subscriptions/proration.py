@@ -4,8 +4,7 @@ Pure, to the second, for licensed items only. Credit and debit are lines of thei
 Whether a credit gives back what was billed (flexible) or what the price asks (classic) is decided here.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -45,11 +44,19 @@ class Standing:
 
 @dataclass(frozen=True)
 class Paid:
-    """What was billed for a standing over a period, after discounts, in minor units."""
+    """What was billed for a standing over a period, after discounts, in minor units.
+
+    `until` is the end of what is still due for it, where that is no longer the end of the period.
+    """
 
     standing: Standing
     period: Period
     amount: int
+    until: datetime | None = None
+
+    @property
+    def ends_at(self) -> datetime:
+        return self.until or self.period.end
 
 
 @dataclass(frozen=True)
@@ -71,21 +78,23 @@ def prorate_change(
     at: datetime,
     until: datetime,
     flexible: bool,
-    same_instant: Sequence[ProrationLine] = (),
+    undoes: int | None = None,
 ) -> list[ProrationLine]:
     """The lines of a change at `at` from what was paid to what the item is at from then `until` a time.
 
-    `paid` None adds an item (or changes one that was free), `standing` None removes it. `same_instant` are the lines
-    of earlier changes of this item at the same instant: what they gave back, going back costs, so that there and
-    back is nothing. Raises ValueError where `at` is not a whole second, or before what was paid.
+    `paid` None adds an item (or changes one that was free), `standing` None removes it. `undoes` is the amount of
+    an earlier credit for this very standing from `at` to `until`: going back costs what it gave back, so that there
+    and back is nothing. Raises ValueError where `at` is not a whole second, or before what was paid.
     """
     if at.microsecond:
         raise ValueError("a proration is to the second")
-    credited = [credit(paid, at=at, flexible=flexible)] if paid is not None and at < paid.period.end else []
+    credited = [credit(paid, at=at, flexible=flexible)] if paid is not None and at < paid.ends_at else []
     if standing is None or at >= until:
         return credited
-    going_back = _returned(standing, Period(at, until), [*same_instant, *credited])
-    return [*credited, going_back or debit(standing, at=at, until=until)]
+    for line in credited:
+        if (line.standing, line.period.end) == (standing, until):
+            undoes = line.amount
+    return [*credited, debit(standing, at=at, until=until, undoes=undoes)]
 
 
 def credit(paid: Paid, *, at: datetime, flexible: bool) -> ProrationLine:
@@ -93,33 +102,21 @@ def credit(paid: Paid, *, at: datetime, flexible: bool) -> ProrationLine:
 
     Rounding: once. Raises ValueError where `at` is before or after what was paid.
     """
-    unused, standing = Period(at, paid.period.end), paid.standing
+    unused, standing = Period(at, paid.ends_at), paid.standing
     if flexible:
         return _line("unused", standing, unused, amount=Decimal(paid.amount), of=paid.period)
     return _line("unused", standing, unused, amount=standing.exact, of=standing.whole)
 
 
-def debit(standing: Standing, *, at: datetime, until: datetime) -> ProrationLine:
-    """The time that remains until the next bill, at the new standing. Rounding: once."""
-    return _line("remaining", standing, Period(at, until), amount=standing.exact, of=standing.whole)
+def debit(standing: Standing, *, at: datetime, until: datetime, undoes: int | None = None) -> ProrationLine:
+    """The time that remains until the next bill, at the new standing; or what a credit for just that gave back.
 
-
-def _returned(standing: Standing, period: Period, lines: Sequence[ProrationLine]) -> ProrationLine | None:
-    """The debit that undoes the credit for this very standing and time, where one was given and not undone yet."""
-    undone = None
-    for line in lines:
-        if (line.standing, line.period) == (standing, period):
-            undone = line if line.kind == "unused" else None
-    if undone is None:
-        return None
-    return ProrationLine(
-        kind="remaining",
-        standing=standing,
-        period=period,
-        amount=-undone.amount,
-        description=_describe("remaining", standing, period.start),
-        formula=f"credited at the same instant → {-undone.amount}",
-    )
+    Rounding: once. Raises ValueError where the time is not within the whole of the standing.
+    """
+    line = _line("remaining", standing, Period(at, until), amount=standing.exact, of=standing.whole)
+    if undoes is None:
+        return line
+    return replace(line, amount=-undoes, formula=f"credited for the same time → {-undoes}")
 
 
 def _line(

@@ -36,8 +36,8 @@ def amounts(lines):
     return [line.amount for line in lines]
 
 
-def change(before, after, at=A_THIRD_LEFT, *, until=APRIL.end, flexible=True, same_instant=()):
-    return prorate_change(before, after, at=at, until=until, flexible=flexible, same_instant=same_instant)
+def change(before, after, at=A_THIRD_LEFT, *, until=APRIL.end, flexible=True, undoes=None):
+    return prorate_change(before, after, at=at, until=until, flexible=flexible, undoes=undoes)
 
 
 # The documented example
@@ -149,6 +149,15 @@ def test_a_change_to_the_same_is_nothing(flexible):
     assert sum(amounts(change(paid(what, 700), what, flexible=flexible))) == 0
 
 
+def test_a_period_that_was_shortened_is_credited_up_to_its_new_end():
+    what = paid(standing(3000), 3000)
+    shortened = Paid(what.standing, APRIL, 3000, until=utc("2026-04-26"))
+    assert amounts(change(what, None, utc("2026-04-26"))) == [-500]
+    assert amounts(change(shortened, None)) == [-500]
+    assert amounts(change(shortened, None, flexible=False)) == [-500]
+    assert change(shortened, None, utc("2026-04-26")) == []
+
+
 def test_what_cannot_be_prorated():
     with pytest.raises(ValueError, match="second"):
         change(paid(standing(1), 1), None, A_THIRD_LEFT + timedelta(microseconds=1))
@@ -169,13 +178,11 @@ def test_there_and_back_is_nothing_where_rounding_alone_would_leave_one():
     at = utc("2026-04-01 00:00:01")
     exact, billed = standing("1000.6", whole=whole), 1000
     there = change(paid(exact, billed, whole), standing(5, whole=whole), at, until=whole.end)
-    back = change(
-        Paid(there[1].standing, there[1].period, there[1].amount), exact, at, until=whole.end, same_instant=there
-    )
+    back = change(Paid(there[1].standing, there[1].period, 5), exact, at, until=whole.end, undoes=-999)
     assert amounts(there) == [-999, 5]
     assert amounts(back) == [-5, 999]
     assert debit(exact, at=at, until=whole.end).amount == 1000  # what going back would have cost
-    assert back[1].formula == "credited at the same instant → 999"
+    assert back[1].formula == "credited for the same time → 999"
 
 
 prices = st.decimals(0, 10**7, places=4)
@@ -237,7 +244,9 @@ def test_any_round_trip_at_one_instant_is_nothing(data, whole, flexible, stops, 
     route = [data.draw(_standings(whole)) for _ in range(stops)] + [home]
     held, lines = paid(home, billed, whole), []
     for stop in route:
-        made = change(held, stop, at, until=whole.end, flexible=flexible, same_instant=lines)
+        latest = [line for line in lines if line.standing == stop][-1:]
+        undoes = latest[0].amount if latest and latest[0].kind == "unused" else None
+        made = change(held, stop, at, until=whole.end, flexible=flexible, undoes=undoes)
         held = Paid(stop, made[1].period, made[1].amount)
         lines += made
     assert sum(amounts(lines)) == 0
