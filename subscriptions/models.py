@@ -199,6 +199,19 @@ class Subscription(models.Model):
         return self.status in self.ENDED
 
     @property
+    def is_trialing(self) -> bool:
+        return self.status == self.Status.TRIALING
+
+    @property
+    def is_paused(self) -> bool:
+        return self.status == self.Status.PAUSED
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether its invoices are sent to be paid, instead of being charged."""
+        return self.collection_method == self.CollectionMethod.SEND_INVOICE
+
+    @property
     def is_flexible(self) -> bool:
         return self.billing_mode == self.BillingMode.FLEXIBLE
 
@@ -216,8 +229,9 @@ class SubscriptionItemQuerySet(models.QuerySet["SubscriptionItem"]):
         return self.filter(deleted_at=None)
 
     def with_current_period(self) -> Self:
-        """Items with `current_period_start` and `_end`: of the open period, or the last one of all."""
-        latest = ItemPeriod.objects.filter(item=OuterRef("pk")).order_by("-starts_at", "-pk")
+        """Items with `current_period_start` and `_end`: of the open period, or the last one of all; of a paused
+        subscription that which the pause has ended."""
+        latest = ItemPeriod.objects.unpaused().filter(item=OuterRef("pk")).order_by("-starts_at", "-pk")
         return self.select_related("price").annotate(
             current_period_start=Subquery(latest.values("starts_at")[:1]),
             current_period_end=Subquery(latest.values("ends_at")[:1]),
@@ -270,6 +284,14 @@ class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):
     def unbilled(self) -> Self:
         """Periods not closed yet: those that run, and parts cut off by a change that wait for the next invoice."""
         return self.filter(closed_at=None)
+
+    def unpaused(self) -> Self:
+        """Periods in which the subscription ran."""
+        return self.exclude(kind=ItemPeriod.Kind.PAUSED)
+
+    def waiting(self) -> Self:
+        """Parts cut off by a change whose usage is not billed yet."""
+        return self.filter(closed_at=None, is_cut=True, kind=ItemPeriod.Kind.REGULAR)
 
     def due(self, at: datetime) -> Self:
         """Periods to be closed at `at`."""
