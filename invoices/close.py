@@ -21,7 +21,9 @@ from invoices.write import Computed, insert_drafts, new_invoice
 from subscriptions.cancel import end
 from subscriptions.locks import lock_subscriptions
 from subscriptions.models import ItemPeriod, ItemPeriodQuerySet, Subscription
+from subscriptions.pause import hold_back
 from subscriptions.slices import close_slices, next_slice
+from subscriptions.trials import follow_trial
 
 Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReason
 CLAIM = 1000  # subscriptions closed in one transaction
@@ -89,6 +91,8 @@ def _close(subscriptions: Sequence[Subscription], at: datetime) -> list[Invoice]
         at=at,
         outcome=Outcome.FREE,
     )
+    for closing in closings:
+        follow_trial(closing.subscription, at=closing.boundary)
     _open_next(closings)
     _end_those_that_are_over(closings)
     return _draft(closings, at)
@@ -103,12 +107,16 @@ def find_closings(subscriptions: Sequence[Subscription], at: datetime) -> list[C
     closings = []
     for id, periods in due.items():
         boundary = min(period.bills_at for period in periods)
-        closings.append(Closing(by_id[id], [period for period in periods if period.bills_at == boundary]))
+        ended = hold_back(by_id[id], [period for period in periods if period.bills_at == boundary])
+        if ended:
+            closings.append(Closing(by_id[id], ended))
     return closings
 
 
 def find_next(subscription: Subscription) -> Closing | None:
-    """What will be closed next if nothing changes before; nothing is stored."""
+    """What will be closed next if nothing changes before; nothing is stored. Nothing of what is paused is billed."""
+    if subscription.is_paused:
+        return None
     unbilled = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription))
     if not unbilled:
         return None
@@ -126,6 +134,8 @@ def newest_first(periods: ItemPeriodQuerySet) -> list[ItemPeriod]:
 def next_periods(closing: Closing) -> dict[str, ItemPeriod]:
     """The periods that follow, by item, not stored; none where the subscription or the item ends."""
     subscription, following = closing.subscription, {}
+    if subscription.has_ended:
+        return {}
     for period in closing.ended:
         over = subscription.cancel_at is not None and subscription.cancel_at <= period.ends_at
         if not (period.is_cut or over or period.item.deleted_at):
@@ -167,7 +177,7 @@ def _draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
             closing.subscription.customer,
             closing.subscription,
             closing.billed(),
-            take_pending(pending, closing.subscription),
+            [] if closing.subscription.is_paused else take_pending(pending, closing.subscription),
         )
         for closing in closings
     ]
@@ -186,7 +196,7 @@ def _draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
             automatically_finalizes_at=None if closing.is_over else at + grace(),
         )
         computed.append(Computed(invoice, build_invoice(content)))
-        if not closing.is_over and not grace():
+        if not closing.is_over and not grace() and not closing.subscription.pause_collection:
             at_once.append(computed[-1])
     insert_drafts(computed)
     name_latest(computed)

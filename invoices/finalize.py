@@ -16,6 +16,7 @@ from customers.models import Customer
 from invoices.build import build_invoice
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.pause import keep_paused, settle_paused
 from invoices.write import TOTALS, Computed, rewrite_drafts
 from subscriptions.models import ItemPeriod
 
@@ -31,6 +32,8 @@ WRITTEN = (
     "finalized_at",
     "effective_at",
     "paid_at",
+    "voided_at",
+    "marked_uncollectible_at",
 )
 
 
@@ -71,7 +74,7 @@ def finalize_if_due(invoice_id: str, at: datetime) -> Invoice | None:
         invoice = lock_invoice(invoice_id)
         if not Invoice.objects.to_finalize(at).filter(pk=invoice.pk).exists():
             return None
-        return finalize_draft(invoice, at=at)
+        return finalize_draft(invoice, at=at) if keep_paused([invoice]) else invoice
 
 
 def finalize_due(invoice_ids: Sequence[str], at: datetime) -> int:
@@ -83,7 +86,7 @@ def finalize_due(invoice_ids: Sequence[str], at: datetime) -> int:
         invoices = list(due.select_for_update(no_key=True).order_by("automatically_finalizes_at", "pk"))
         for invoice in invoices:
             invoice.customer = customers[invoice.customer_id]
-        finalize_drafts(invoices, at=at)
+        finalize_drafts(keep_paused(invoices), at=at)
         return len(invoices)
 
 
@@ -105,6 +108,7 @@ def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime, computed: Sequ
         rewrite_drafts(computed)
     for each in computed:
         _freeze(each, at)
+        settle_paused(each.invoice, at=at)
     _number(invoices)
     update_models(Invoice, invoices, WRITTEN)
 

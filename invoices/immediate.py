@@ -11,6 +11,7 @@ from invoices.close import name_latest, newest_first, stop_advancing, take_pendi
 from invoices.finalize import finalize_drafts
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceItem
+from invoices.pause import keep_paused
 from invoices.write import Computed, insert_drafts, new_invoice
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import Period
@@ -25,7 +26,7 @@ def start_invoice(subscription: Subscription, *, at: datetime) -> Invoice | None
     A trial is on it at no cost, and in classic mode metered items are.
     """
     periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
-    slices = [period for period in periods if not period.price.is_metered and period.kind in (Kind.REGULAR, Kind.TRIAL)]
+    slices = [period for period in periods if _is_shown_first(period, subscription)]
     return _invoice(subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at)
 
 
@@ -39,7 +40,7 @@ def invoice_now(
 ) -> Invoice | None:
     """Invoice and finalize the pending items of a subscription, the parts of metered periods that were cut off, and
     the given slices, which begin now; None where there is nothing."""
-    cut = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription, is_cut=True))
+    cut = newest_first(ItemPeriod.objects.waiting().filter(item__subscription=subscription))
     close_slices(cut, at=at, outcome=Outcome.INVOICED)
     return _invoice(subscription, [*cut, *slices], _pending(subscription), reason, at=at, proration_date=proration_date)
 
@@ -54,10 +55,17 @@ def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) 
     used = [period for period in periods if period.price.is_metered and period.kind == Kind.REGULAR]
     others = [period for period in periods if period not in used]
     close_slices(used, at=at, outcome=Outcome.INVOICED if invoice_now else Outcome.DISCARDED)
-    close_slices(others, at=at, outcome=Outcome.INVOICED)
+    close_slices((period for period in others if period.kind == Kind.REGULAR), at=at, outcome=Outcome.INVOICED)
+    close_slices((period for period in others if period.kind != Kind.REGULAR), at=at, outcome=Outcome.FREE)
     if not invoice_now:
         return None
     return _invoice(subscription, used, _pending(subscription), Reason.SUBSCRIPTION_UPDATE, at=at)
+
+
+def _is_shown_first(period: ItemPeriod, subscription: Subscription) -> bool:
+    if period.price.is_metered:
+        return period.kind == Kind.TRIAL and not subscription.is_flexible
+    return period.kind in (Kind.REGULAR, Kind.TRIAL)
 
 
 def _pending(subscription: Subscription) -> list[InvoiceItem]:
@@ -90,5 +98,6 @@ def _invoice(
     computed = [Computed(invoice, build_invoice(content))]
     insert_drafts(computed)
     name_latest(computed)
-    finalize_drafts([invoice], at=at, computed=computed)
+    if keep_paused([invoice]):
+        finalize_drafts([invoice], at=at, computed=computed)
     return invoice

@@ -45,7 +45,7 @@ def cancel_subscription(
 
 def end(subscription: Subscription, *, at: datetime) -> None:
     """Mark a subscription whose periods are all closed as ended at `at`; a pause ends with it."""
-    subscription.status = Subscription.Status.CANCELED
+    subscription.status = subscription.status_at_end
     subscription.paused_at = None
     subscription.ended_at = at
     if subscription.canceled_at is None:

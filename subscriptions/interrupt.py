@@ -9,7 +9,6 @@ from decimal import Decimal
 
 from subscriptions.biller import PendingItem, biller
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
-from subscriptions.periods import Period
 from subscriptions.proration import Paid, ProrationLine, Standing, credit, debit
 from subscriptions.slices import close_slices, cut_slice, end_slice, next_slice
 
@@ -49,6 +48,11 @@ def begin(subscription: Subscription, *, at: datetime) -> list[ItemPeriod]:
     return opened
 
 
+def in_advance(periods: Sequence[ItemPeriod]) -> list[ItemPeriod]:
+    """Of periods that begin, those that an invoice shows then, the newest item first."""
+    return [period for period in reversed(periods) if not period.price.is_metered]
+
+
 def open_slices(subscription: Subscription) -> list[ItemPeriod]:
     """The running periods of the items, each with what it is billed at."""
     periods = ItemPeriod.objects.open().filter(item__subscription=subscription)
@@ -67,12 +71,11 @@ def _credits(
     billed = biller().billed_for(periods)
     items = []
     for period in periods:
-        amount, lines = billed.get(period.pk, (0, []))
-        since = at if credit_from == NOW else period.starts_at
-        if not amount or since >= period.ends_at:
+        paid, since = billed.get(period.pk), at if credit_from == NOW else period.starts_at
+        if paid is None or since >= period.ends_at:
             continue
-        paid = Paid(_standing(period), period.period, amount)
-        items.append(_pending(period, credit(paid, at=since, flexible=subscription.is_flexible), lines))
+        line = credit(Paid(_standing(period), period.period, paid.amount), at=since, flexible=subscription.is_flexible)
+        items.append(_pending(period, line, paid.lines))
     return items
 
 
@@ -88,13 +91,13 @@ def _standing(period: ItemPeriod) -> Standing:
 
 def _pending(period: ItemPeriod, line: ProrationLine, credited: Sequence[str] = ()) -> PendingItem:
     return PendingItem(
-        subscription_item=period.item,
-        price=period.price,
+        subscription_item=period.item_id,
+        price=period.price_id,
         amount=line.amount,
         quantity=line.standing.quantity,
         unit_amount=None,
         description=line.description,
         formula=line.formula,
-        period=Period(line.period.start, line.period.end),
+        period=line.period,
         credited_lines=tuple(credited),
     )

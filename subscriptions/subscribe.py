@@ -15,6 +15,7 @@ from subscriptions.cancel import schedule_cancellation
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
+from subscriptions.trials import Trial, first_trial, first_trial_end
 
 MAX_ITEMS = 20
 SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # as Stripe allows
@@ -45,6 +46,7 @@ class SubscriptionSpec:
     currency: str | None = None
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    trial: Trial = field(default_factory=Trial)
 
 
 def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetime) -> Subscription:
@@ -60,7 +62,8 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         at = customer.now(at).replace(microsecond=0)
         prices = _prices(spec.items)
         currency = _currency(customer, prices, spec.currency)
-        anchor = _anchor(spec, prices, at)
+        trial_end = first_trial_end(spec.trial, at=at)
+        anchor = _anchor(spec, prices, trial_end or at)
         subscription = Subscription.objects.create(
             customer=customer,
             currency=currency,
@@ -73,6 +76,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
             created_at=at,
             description=spec.description,
             metadata=dict(spec.metadata),
+            **first_trial(spec.trial, at, trial_end),
         )
         _open_items(subscription, spec.items, prices, at)
         if customer.currency != currency:

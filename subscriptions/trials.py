@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from core.errors import InvalidRequest, ParametersExclusive
 from subscriptions.biller import biller
 from subscriptions.cancel import end
-from subscriptions.interrupt import NONE, NOW, begin, interrupt
+from subscriptions.interrupt import NONE, NOW, begin, in_advance, interrupt
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.parts import LONGEST_TRIAL
 from subscriptions.slices import Kind, end_slice
@@ -39,6 +40,19 @@ def first_trial_end(trial: Trial, *, at: datetime) -> datetime | None:
     return None if trial.end in (None, NOW) else _checked(trial.end, at=at, anchor=at)
 
 
+def first_trial(trial: Trial, at: datetime, until: datetime | None) -> dict[str, Any]:
+    """What a new subscription says of its trial, from `at` until its end, and of what follows it."""
+    wish = trial.missing_payment_method or Missing.CREATE_INVOICE
+    if until is None:
+        return {"missing_payment_method": wish}
+    return {
+        "missing_payment_method": wish,
+        "status": Subscription.Status.TRIALING,
+        "trial_start": at,
+        "trial_end": until,
+    }
+
+
 def change_trial(subscription: Subscription, trial: Trial, *, at: datetime, prorate: bool = True) -> None:
     """Give a running subscription a trial, move the end of the one it is in, or end it now.
 
@@ -59,7 +73,9 @@ def change_trial(subscription: Subscription, trial: Trial, *, at: datetime, pror
     elif subscription.is_active:
         _add(subscription, until, at=at, prorate=prorate)
     else:
-        raise InvalidRequest(f"A subscription that is {subscription.status} cannot be given a trial.", param="trial_end")
+        raise InvalidRequest(
+            f"A subscription that is {subscription.status} cannot be given a trial.", param="trial_end"
+        )
 
 
 def follow_trial(subscription: Subscription, *, at: datetime) -> None:
@@ -107,9 +123,9 @@ def _end_now(subscription: Subscription, at: datetime) -> None:
     interrupt(subscription, at=at, credit_from=NONE)
     follow_trial(subscription, at=at)
     if not subscription.has_ended:
-        begin(subscription, at=at)
+        opened = begin(subscription, at=at)
     if subscription.is_active:
-        biller().invoice_now(subscription, at=at)
+        biller().invoice_now(subscription, at=at, slices=in_advance(opened))
 
 
 def _move_end(subscription: Subscription, until: datetime) -> None:
@@ -127,8 +143,8 @@ def _add(subscription: Subscription, until: datetime, *, at: datetime, prorate: 
     if subscription.is_flexible or subscription.trial_start is None:
         subscription.trial_start = at
     _set_end(subscription, until)
-    begin(subscription, at=at)
-    biller().invoice_now(subscription, at=at)
+    opened = begin(subscription, at=at)
+    biller().invoice_now(subscription, at=at, slices=opened if not subscription.is_flexible else in_advance(opened))
 
 
 def _set_end(subscription: Subscription, until: datetime) -> None:
