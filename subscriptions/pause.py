@@ -1,6 +1,7 @@
 """Pauses subscriptions and resumes them: in between nothing is billed, and no invoice is made.
 
-While it is paused each item has a period of kind paused, so that time is tiled; usage in it is accepted and never billed.
+While it is paused each item has a period of kind paused, so that time is tiled; usage in it is accepted and never
+billed.
 What was used before the pause waits, cut off, until the subscription is resumed or ends.
 """
 
@@ -42,8 +43,9 @@ class Resumption:
     proration_date: datetime | None = None
 
 
-def pause_subscription(subscription_id: str, *, at: datetime, pause: Pause = Pause()) -> Subscription:
+def pause_subscription(subscription_id: str, *, at: datetime, pause: Pause | None = None) -> Subscription:
     """Pause a subscription; its periods end now. Raises NotFound, InvalidRequest. Locks the customer."""
+    pause = pause or Pause()
     with transaction.atomic():
         subscription, at = lock_for_change(subscription_id, at)
         check_can_pause(subscription)
@@ -68,9 +70,10 @@ def check_can_pause(subscription: Subscription) -> None:
         raise InvalidRequest(f"A subscription that is {subscription.status} cannot be paused.")
 
 
-def resume_subscription(subscription_id: str, *, at: datetime, resumption: Resumption = Resumption()) -> Subscription:
+def resume_subscription(subscription_id: str, *, at: datetime, resumption: Resumption | None = None) -> Subscription:
     """Let a paused subscription go on; what it owes in advance, and what has waited, is invoiced at once where the
     anchor moves. Raises NotFound, InvalidRequest. Locks the customer."""
+    resumption = resumption or Resumption()
     with transaction.atomic():
         subscription, at = lock_for_change(subscription_id, at)
         if not subscription.is_paused:

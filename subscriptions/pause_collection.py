@@ -1,4 +1,4 @@
-"""Pauses the collection of a subscription's invoices, which are made all the same; and resumes it when its time comes."""
+"""Pauses the collection of a subscription's invoices, which are made all the same; resumes it when its time comes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

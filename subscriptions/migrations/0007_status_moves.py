@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 # What a status may become, by what it was. An ended subscription stays ended.
 MOVES = {
-    "incomplete": ("active", "trialing", "incomplete_expired"),
+    "incomplete": ("active", "incomplete_expired"),
     "trialing": ("active", "paused", "canceled"),
     "active": ("trialing", "past_due", "paused", "canceled"),
     "past_due": ("active", "unpaid", "paused", "canceled"),
