@@ -32,8 +32,6 @@ WRITTEN = (
     "finalized_at",
     "effective_at",
     "paid_at",
-    "voided_at",
-    "marked_uncollectible_at",
 )
 
 
@@ -108,9 +106,9 @@ def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime, computed: Sequ
         rewrite_drafts(computed)
     for each in computed:
         _freeze(each, at)
-        settle_paused(each.invoice, at=at)
     _number(invoices)
     update_models(Invoice, invoices, WRITTEN)
+    settle_paused(invoices, at=at)
 
 
 def compute_drafts(invoices: Sequence[Invoice]) -> list[Computed]:

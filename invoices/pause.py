@@ -25,15 +25,21 @@ def keep_paused(invoices: Sequence[Invoice]) -> list[Invoice]:
     return [invoice for invoice in invoices if invoice.subscription_id not in keeping]
 
 
-def settle_paused(invoice: Invoice, *, at: datetime) -> None:
-    """Give an invoice that is being finalized the state that its subscription's paused collection wants; one with
-    nothing left to pay is paid all the same. Not stored here."""
-    if invoice.status != Invoice.Status.OPEN:
-        return
+def settle_paused(invoices: Sequence[Invoice], *, at: datetime) -> None:
+    """Give invoices that were just finalized the state that the paused collection of their subscriptions wants; one
+    with nothing left to pay is paid all the same. The caller holds the customers' locks."""
+    settled = [invoice for invoice in invoices if _settle(invoice, at)]
+    if settled:
+        Invoice.objects.bulk_update(settled, ["status", "auto_advance", "marked_uncollectible_at", "voided_at"])
+
+
+def _settle(invoice: Invoice, at: datetime) -> bool:
     behavior = invoice.subscription.pause_collection if invoice.subscription else None
-    if behavior == Behavior.MARK_UNCOLLECTIBLE:
-        invoice.status, invoice.marked_uncollectible_at = Invoice.Status.UNCOLLECTIBLE, at
-        invoice.auto_advance = False
-    elif behavior == Behavior.VOID:
+    if invoice.status != Invoice.Status.OPEN or behavior not in (Behavior.MARK_UNCOLLECTIBLE, Behavior.VOID):
+        return False
+    invoice.auto_advance = False
+    if behavior == Behavior.VOID:
         invoice.status, invoice.voided_at = Invoice.Status.VOID, at
-        invoice.auto_advance = False
+    else:
+        invoice.status, invoice.marked_uncollectible_at = Invoice.Status.UNCOLLECTIBLE, at
+    return True

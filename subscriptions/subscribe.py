@@ -187,7 +187,9 @@ def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> An
     if spec.billing_cycle_anchor is None:
         return Anchor(at=at)
     if spec.billing_cycle_anchor < at:
-        raise InvalidRequest("billing_cycle_anchor cannot be in the past.", param="billing_cycle_anchor")
+        raise InvalidRequest(
+            "billing_cycle_anchor cannot be in the past, or within the trial.", param="billing_cycle_anchor"
+        )
     latest = min(boundary(Anchor(at=at), cadence, 1) for cadence in cadences)
     if spec.billing_cycle_anchor > latest:
         raise InvalidRequest(
