@@ -10,7 +10,7 @@ from datetime import datetime
 from django.db import transaction
 
 from core.copying import update_models
-from core.errors import InvalidRequest, NotFound
+from core.errors import BillingError, InvalidRequest, NotFound
 from customers.locks import lock_customer, lock_customers
 from customers.models import Customer
 from invoices.build import build_invoice
@@ -74,8 +74,8 @@ def finalize_if_due(invoice_id: str, at: datetime) -> Invoice | None:
         return finalize_draft(invoice, at=at)
 
 
-def finalize_due(invoice_ids: Sequence[str], at: datetime) -> int:
-    """The same for those of these invoices whose customers nobody else is at work on, all or none; how many."""
+def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
+    """The same for those of these invoices whose customers nobody else is at work on, all or none; returns which."""
     with transaction.atomic():
         owners = Invoice.objects.filter(pk__in=invoice_ids).values_list("customer_id", flat=True)
         customers = lock_customers(owners, skip_locked=True)
@@ -84,7 +84,21 @@ def finalize_due(invoice_ids: Sequence[str], at: datetime) -> int:
         for invoice in invoices:
             invoice.customer = customers[invoice.customer_id]
         finalize_drafts(invoices, at=at)
-        return len(invoices)
+        return {invoice.pk for invoice in invoices}
+
+
+def note_failure(invoice_id: str, error: BillingError) -> Invoice:
+    """Say on a draft why it cannot be finalized, and let it no longer advance by itself."""
+    with transaction.atomic():
+        invoice = lock_invoice(invoice_id)
+        invoice.last_finalization_error = {
+            "type": "invalid_request_error",
+            "code": error.code,
+            "message": error.message,
+        }
+        invoice.auto_advance, invoice.automatically_finalizes_at = False, None
+        invoice.save(update_fields=["last_finalization_error", "auto_advance", "automatically_finalizes_at"])
+        return invoice
 
 
 def finalize_draft(invoice: Invoice, *, at: datetime) -> Invoice:
