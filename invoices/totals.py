@@ -130,7 +130,7 @@ def total_up(
     Raises AmountTooLarge.
     """
     subtotal = check_amount(sum([line.amount for line in amounts]))
-    if not (discounts or credits) and not any([line.discounts or line.tax_rates for line in amounts]):
+    if not (discounts or credits) and not any(line.discounts or line.tax_rates for line in amounts):
         return Totals((_NOTHING,) * len(amounts), subtotal, 0, 0, 0, 0, subtotal, subtotal, subtotal)
     left = [line.amount for line in amounts]
     taken = _discount(amounts, left, discounts)
@@ -138,7 +138,7 @@ def total_up(
     rates = [line.tax_rates for line in amounts]
     taxes = tax_lines(zip(left, rates, strict=True), tax_exempt=tax_exempt, rounding=tax_rounding)
     untouched = taxes
-    if any([rate.inclusive for each in rates for rate in each]):
+    if any(rate.inclusive for each in rates for rate in each):
         whole = [line.amount for line in amounts]
         untouched = tax_lines(zip(whole, rates, strict=True), tax_exempt=tax_exempt, rounding=tax_rounding)
     lines = [LineTotals(tuple(d), tuple(c), t) for d, c, t in zip(taken, used, taxes, strict=True)]
