@@ -174,7 +174,7 @@ def difference(invoice: dict, rate: Rate = rate) -> str | None:
     return None
 
 
-def amounts_of(item: dict, rate: Rate) -> list[Amount]:
+def amounts_of(item: dict, rate: Rate = rate) -> list[Amount]:
     part = Period(START, START + timedelta(seconds=item["seconds"][0]))
     whole = Period(START, START + timedelta(seconds=item["seconds"][1]))
     charges = rate(Decimal(item["quantity"]), terms_of(item["price"]))
