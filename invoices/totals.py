@@ -11,20 +11,8 @@ from decimal import Decimal
 from itertools import accumulate
 
 from core.money import EXACT, check_amount, check_decimal, round_minor
-from invoices.taxes import TaxAmount, TaxRate, add_up, tax_lines
-
-__all__ = [
-    "Amount",
-    "Credit",
-    "Discount",
-    "LineTotals",
-    "Settlement",
-    "TaxAmount",
-    "TaxRate",
-    "Totals",
-    "settle",
-    "total_up",
-]
+from invoices.taxes import TaxAmount, add_up, tax_lines
+from invoices.taxes import TaxRate as TaxRate
 
 Parts = list[list[tuple[str, int]]]
 
