@@ -3,16 +3,20 @@
 `script/check_totals` compares as many as you like.
 """
 
+import ast
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from random import Random
+from types import ModuleType
 
 import pytest
 
 from core.money import EXACT, round_minor
 from pricing.rating import Charge, Terms, rate
+from tests import invoice_oracle, oracle
 from tests.invoice_oracle import oracle_invoice
 from tests.random_invoices import billed, difference, random_invoice
 
@@ -28,6 +32,14 @@ def invoices(seed: int, count: int = CHUNK) -> list[dict]:
 def test_five_hundred_random_invoices_are_what_the_oracle_says(seed: int) -> None:
     for invoice in invoices(seed):
         assert difference(invoice) is None
+
+
+@pytest.mark.parametrize("module", [oracle, invoice_oracle])
+def test_the_oracle_imports_nothing_of_the_product(module: ModuleType) -> None:
+    tree = ast.parse(Path(module.__file__ or "").read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not any(isinstance(node, ast.Import) for node in ast.walk(tree))
+    assert imported <= {"decimal", "fractions", "math", "tests.oracle"}
 
 
 def features(invoice: dict) -> set[str]:
