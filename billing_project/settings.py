@@ -218,8 +218,11 @@ FIRST_EVENT_WINS = env.bool("FIRST_EVENT_WINS", default=False)
 MAX_DIMENSION_COMBINATIONS = env.int("MAX_DIMENSION_COMBINATIONS", default=100_000)
 
 # --- billing ---------------------------------------------------------------------------------------
-# Seconds between the end of a period and the finalisation of its invoice (Stripe: one hour).
+# Seconds between the end of a period and the finalisation of its invoice (Stripe: one hour); a customer may have
+# its own.
 INVOICE_GRACE_SECONDS = env.int("INVOICE_GRACE_SECONDS", default=3600)
+if not 0 <= INVOICE_GRACE_SECONDS <= 72 * 3600:
+    raise ImproperlyConfigured(f"INVOICE_GRACE_SECONDS is {INVOICE_GRACE_SECONDS}: it can be 0 to 259200 (72 hours).")
 # What becomes of usage that arrives when the invoice of its period is final; a customer may have a rule of its own.
 LATE_USAGE = env.str("LATE_USAGE", default="next_invoice")
 if LATE_USAGE not in ("next_invoice", "adjustment", "hold", "not_billed"):

@@ -6,14 +6,19 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
-from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminSplitDateTimeWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from api.admin_forms import MetadataForm
 from core.admin_forms import LinesField, PairsField, VerbForm, WordsField
 from core.buttons import Confirmation
 from core.money import MAX_DIGITS, exponent, is_currency
 from customers.aliases import LONGEST
-from customers.models import Customer, TestClock
+from customers.models import MOST_GRACE_SECONDS, Customer, TestClock
 
 MOST_CUSTOM_FIELDS, LONGEST_NAME, LONGEST_VALUE = 4, 40, 140
 
@@ -63,21 +68,26 @@ class CustomerForm(MetadataForm):
         help_text="For trying things out: the customer lives by this clock, for good. Empty: real time.",
     )
 
+    invoice_grace_seconds = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_GRACE_SECONDS,
+        label="Grace (seconds)",
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="How long its drafts wait for late usage before they are finalized, up to 259,200 (72 hours). "
+        "Empty: as the installation has it.",
+    )
+
     class Meta:
         model = Customer
         exclude = ()
         help_texts = {
             "next_invoice_sequence": "The number of the next invoice; it cannot go back.",
             "invoice_footer": "Shown at the foot of every invoice.",
-            "invoice_grace_seconds": "How long its drafts wait for late usage before they are finalized, up to 259,200 "
-            "(72 hours). Empty: as the installation has it.",
             "late_usage": "What becomes of usage that arrives when the invoice of its period is final. Empty: as the "
             "installation has it.",
             "tax_exempt": "Reverse: the customer accounts for the tax.",
         }
-
-    def clean_late_usage(self) -> str | None:
-        return self.cleaned_data["late_usage"] or None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -93,6 +103,9 @@ class CustomerForm(MetadataForm):
     def field_of(self, param: str | None) -> str | None:
         """One of several aliases is told of at their field."""
         return super().field_of(param.partition("[")[0] if param else None)
+
+    def clean_late_usage(self) -> str | None:
+        return self.cleaned_data["late_usage"] or None
 
     def clean_invoice_custom_fields(self) -> dict[str, str]:
         pairs: dict[str, str] = self.cleaned_data["invoice_custom_fields"]

@@ -4,7 +4,8 @@ The balance is the sum of an append-only ledger; the database refuses a row that
 last one ended, and writes the sum to the customer itself.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -87,14 +88,15 @@ def adjust_balance(
         if customer.currency and customer.currency != currency:
             raise _wrong_currency(customer)
         set_currency(customer, currency)
-        return change_balance(
-            customer,
-            amount,
-            type=Type.ADJUSTMENT,
-            at=customer.now(at),
-            description=description,
-            metadata=merge({}, metadata),
-        )
+        with _told_at("amount"):
+            return change_balance(
+                customer,
+                amount,
+                type=Type.ADJUSTMENT,
+                at=customer.now(at),
+                description=description,
+                metadata=metadata,
+            )
 
 
 def set_balance(customer_id: str, wanted: int, *, at: datetime, type: str = Type.ADJUSTMENT) -> Customer:
@@ -105,7 +107,8 @@ def set_balance(customer_id: str, wanted: int, *, at: datetime, type: str = Type
     with transaction.atomic():
         customer = _lock_live(customer_id)
         if wanted != customer.balance:
-            change_balance(customer, wanted - customer.balance, type=type, at=customer.now(at))
+            with _told_at("balance"):
+                change_balance(customer, wanted - customer.balance, type=type, at=customer.now(at))
         return customer
 
 
@@ -162,7 +165,7 @@ def _write(changes: Sequence[BalanceChange]) -> list[CustomerBalanceTransaction]
     rows = []
     for change in changes:
         sequence, balance, currency = ends[change.customer_id]
-        ending = _sum(balance, change.amount)
+        ending = check_amount(balance + check_amount(change.amount))
         ends[change.customer_id] = (sequence + 1, ending, currency)
         rows.append(
             CustomerBalanceTransaction(
@@ -190,9 +193,11 @@ def _ends(customer_ids: set[str]) -> dict[str, tuple[int, int, str]]:
     return {pk: (sequence, balance, currency) for pk, sequence, balance, currency in found}
 
 
-def _sum(balance: int, amount: int) -> int:
+@contextmanager
+def _told_at(param: str) -> Iterator[None]:
+    """An amount that is too large is one of `param`."""
     try:
-        return check_amount(balance + check_amount(amount))
+        yield
     except AmountTooLarge as error:
-        error.param = "amount"
+        error.param = param
         raise

@@ -12,13 +12,13 @@ DECLARE
     wrong text;
     moved bigint;
 BEGIN
-    SELECT new.id INTO wrong
-    FROM added new
-    LEFT JOIN customers_customerbalancetransaction before
-        ON before.customer_id = new.customer_id AND before.sequence = new.sequence - 1
-    WHERE new.ending_balance <> coalesce(before.ending_balance, 0) + new.amount
-        OR (before.id IS NULL AND new.sequence <> 1)
-        OR (before.currency <> new.currency AND before.ending_balance <> 0)
+    SELECT entry.id INTO wrong
+    FROM added entry
+    LEFT JOIN customers_customerbalancetransaction previous
+        ON previous.customer_id = entry.customer_id AND previous.sequence = entry.sequence - 1
+    WHERE entry.ending_balance <> coalesce(previous.ending_balance, 0) + entry.amount
+        OR (previous.id IS NULL AND entry.sequence <> 1)
+        OR (previous.currency <> entry.currency AND previous.ending_balance <> 0)
     LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'balance transaction % does not go on where the one before it ended', wrong
