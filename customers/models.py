@@ -265,7 +265,7 @@ class CustomerBalanceTransaction(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        ordering = ("customer", "-sequence")
+        ordering = ("customer_id", "-sequence")
         constraints = (
             models.UniqueConstraint(fields=["customer", "sequence"], name="balance_one_row_a_step"),
             # Whoever does it twice for an invoice is refused.

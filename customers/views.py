@@ -27,6 +27,17 @@ from customers.serializers import (
 )
 from customers.tasks import advance_test_clock
 
+# Parameters that are columns, or names, as they are given.
+COPIED = (
+    "address",
+    "shipping",
+    "invoice_prefix",
+    "next_invoice_sequence",
+    "late_usage",
+    "invoice_grace_seconds",
+    *NAMES,
+)
+
 
 class CustomerView(ResourceView):
     resource = CUSTOMER
@@ -131,17 +142,6 @@ class TestClockView(ResourceView):
         advancing = test_clocks.start_advance(id, frozen_time=given["frozen_time"])
         transaction.on_commit(lambda: ring(advancing), robust=True)
         return self.answer(advancing)
-
-
-COPIED = (
-    "address",
-    "shipping",
-    "invoice_prefix",
-    "next_invoice_sequence",
-    "late_usage",
-    "invoice_grace_seconds",
-    *NAMES,
-)
 
 
 def ring(advancing: TestClock) -> None:

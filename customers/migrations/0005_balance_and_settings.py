@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField()),
             ],
             options={
-                'ordering': ('customer', '-sequence'),
+                'ordering': ('customer_id', '-sequence'),
             },
         ),
         migrations.CreateModel(

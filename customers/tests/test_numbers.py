@@ -10,7 +10,7 @@ from customers import numbers
 from customers.lifecycle import update_customer
 from customers.locks import lock_customer
 from customers.models import Customer, NumberSeries
-from customers.numbers import take_numbers
+from customers.numbers import take_numbers, take_numbers_of_many
 from tests import make
 from tests.faults.steps import at_once
 
@@ -45,6 +45,29 @@ def test_all_customers_share_the_series_of_the_account() -> None:
     assert [take(ada), take(bob, 2), take(ada)] == [["ACME-0001"], ["ACME-0002", "ACME-0003"], ["ACME-0004"]]
     assert NumberSeries.objects.get().next_sequence == 5
     assert Customer.objects.filter(next_invoice_sequence=1).count() == 2
+
+
+@pytest.mark.parametrize(
+    ("shared", "expected"),
+    [
+        ("customer", ["ADA-0001", "BOB-0005", "ADA-0002"]),
+        ("account", ["ACME-0001", "ACME-0002", "ACME-0003"]),
+    ],
+)
+def test_many_in_as_many_statements_as_one(
+    settings: Any, django_assert_max_num_queries: Any, shared: str, expected: list[str]
+) -> None:
+    settings.INVOICE_NUMBERING, settings.INVOICE_PREFIX = shared, "ACME"
+    ada, bob = make.customer(invoice_prefix="ADA"), make.customer(invoice_prefix="BOB", next_invoice_sequence=5)
+
+    with django_assert_max_num_queries(2):
+        assert take_numbers_of_many([ada, bob, ada]) == expected
+
+    given = [ada.next_invoice_sequence, bob.next_invoice_sequence]
+    for customer in (ada, bob):
+        customer.refresh_from_db()
+    assert [ada.next_invoice_sequence, bob.next_invoice_sequence] == given
+    assert take_numbers_of_many([]) == []
 
 
 @pytest.mark.usefixtures("account")
@@ -114,8 +137,10 @@ def test_eight_at_once_leave_no_gap_though_some_roll_back(settings: Any, shared:
 @pytest.mark.django_db(transaction=True)
 def test_a_sequence_that_does_not_wait_for_the_commit_leaves_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: numbers as PostgreSQL's own sequences give them."""
-    sequence = "SELECT nextval('customers_customer_ref_seq') + 0 * %s + 0 * length(%s) + 0 * %s"
-    monkeypatch.setattr(numbers, "FROM_CUSTOMER", sequence)
+    sequence = (
+        "SELECT id, nextval('customers_customer_ref_seq') FROM unnest(%s::text[], %s::int[]) AS wanted (id, count)"
+    )
+    monkeypatch.setattr(numbers, "FROM_CUSTOMERS", sequence)
     customer = make.customer(invoice_prefix="ADA")
     (before,) = take(customer)
     with transaction.atomic():
