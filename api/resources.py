@@ -80,8 +80,16 @@ def retrieve(resource: Resource, id: str) -> Any:
 
     Raises: NotFound.
     """
+    return retrieve_among(resource, resource.rows(), id)
+
+
+def retrieve_among(resource: Resource, rows: QuerySet[Any], id: str) -> Any:
+    """The same among some of its `rows`.
+
+    Raises: NotFound.
+    """
     readable = len(id) <= MAX_ID_LENGTH and "\x00" not in id
-    row = resource.rows().filter(pk=id).first() if readable else None
+    row = rows.filter(pk=id).first() if readable else None
     if row is None:
         raise NotFound(resource.kind, id, param="id")
     return row

@@ -1,8 +1,8 @@
 """The objects of this app, as the API knows them."""
 
 from api.resources import Resource, register
-from customers.models import Customer, TestClock, TestClockQuerySet
-from customers.serializers import CustomerObject, TestClockObject
+from customers.models import Customer, CustomerBalanceTransaction, TestClock, TestClockQuerySet
+from customers.serializers import BalanceTransactionObject, CustomerObject, TestClockObject
 
 TEST_CLOCK = register(
     Resource(
@@ -24,5 +24,15 @@ CUSTOMER = register(
         expandable={"test_clock": "test_helpers.test_clock"},
         related=("aliases",),
         visible=lambda rows: rows.live(),
+    )
+)
+BALANCE_TRANSACTION = register(
+    Resource(
+        name="customer_balance_transaction",
+        kind="customer balance transaction",
+        path="/v1/customers",
+        model=CustomerBalanceTransaction,
+        serializer=BalanceTransactionObject,
+        expandable={"customer": "customer", "invoice": "invoice"},
     )
 )

@@ -14,7 +14,7 @@ Invoices = list[Invoice]
 
 
 def violations(customer: Customer) -> list[str]:
-    rules = (_totals, _one_invoice_a_cycle, _periods_tile, _ends, _billed_once, _usage_is_as_read, _numbers)
+    rules = (_totals, _one_invoice_a_cycle, _periods_tile, _ends, _billed_once, _usage_is_as_read, _numbers, _balance)
     invoices = Invoice.objects.filter(customer=customer)
     all_of_them = list(invoices.prefetch_related("lines__meter", "lines__item_period").order_by("created_at", "pk"))
     return [f"{rule.__name__.strip('_')}: {what}" for rule in rules for what in rule(customer, all_of_them)]
@@ -86,3 +86,10 @@ def _numbers(customer: Customer, invoices: Invoices) -> Iterator[str]:
     wanted = [f"{row.invoice_prefix}-{number:04d}" for number in range(1, row.next_invoice_sequence)]
     if given != wanted:
         yield f"{given} instead of {wanted}"
+
+
+def _balance(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    row = Customer.objects.get(pk=customer.pk)
+    amounts = [entry.amount for entry in row.balance_transactions.all()]
+    if (row.balance, row.balance_sequence) != (sum(amounts), len(amounts)):
+        yield f"a balance of {row.balance} after {row.balance_sequence} changes, and {len(amounts)} of {sum(amounts)}"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from django.db import IntegrityError, ProgrammingError, connection, models, transaction
 
-from customers.models import Customer
+from customers.balance import adjust_balance
+from customers.models import Customer, CustomerBalanceTransaction
 from invoices.close import close_period
 from invoices.finalize import finalize_if_due
 from invoices.models import Invoice, InvoiceLine
@@ -46,15 +47,17 @@ MAY_CHANGE = {
         "marked_uncollectible_at",
         "metadata",
     },
+    CustomerBalanceTransaction: {"description", "metadata"},
     Price: {"active", "nickname", "lookup_key", "metadata", "tax_behavior"},
 }
 
 
 @pytest.fixture
 def history() -> None:
-    """An event, a price with tiers, closed periods, and an invoice in each state after draft."""
+    """A balance, an event, a price with tiers, closed periods, and an invoice in each state after draft."""
     things = catalog()
     account = with_draft(things)
+    adjust_balance(account.customer.pk, -500, currency="usd", at=FEB)
     finalize_if_due(account.invoice(status="draft").pk, FEB + HOUR)
     void_invoice(account.invoice(billing_reason="subscription_create").pk, at=FEB)
     pay_invoice(subscribed(things).invoice().pk, at=FEB, paid_out_of_band=True)
@@ -81,6 +84,7 @@ def columns(model: type[models.Model]) -> Iterator[tuple[str, str]]:
 
 
 HISTORY = [
+    (CustomerBalanceTransaction, "true"),
     (MeterEvent, "true"),
     (PriceTier, "true"),
     (Price, "true"),
@@ -112,7 +116,7 @@ def test_history_is_not_deleted(model: type[models.Model], which: str, history: 
     assert refused(f"DELETE FROM {model._meta.db_table} WHERE {which}")
 
 
-@pytest.mark.parametrize("model", [MeterEvent, PriceTier, ItemPeriod, Invoice, InvoiceLine])
+@pytest.mark.parametrize("model", [CustomerBalanceTransaction, MeterEvent, PriceTier, ItemPeriod, Invoice, InvoiceLine])
 def test_history_is_not_truncated(model: type[models.Model], history: None):
     table = model._meta.db_table
     with transaction.atomic():

@@ -16,6 +16,21 @@ CALLS = [
     ("POST", "/v1/customers", "_customer_create_params.CustomerCreateParams"),
     ("POST", "/v1/customers/x", "_customer_modify_params.CustomerModifyParams"),
     ("GET", "/v1/customers", "_customer_list_params.CustomerListParams"),
+    (
+        "POST",
+        "/v1/customers/x/balance_transactions",
+        "_customer_create_balance_transaction_params.CustomerCreateBalanceTransactionParams",
+    ),
+    (
+        "POST",
+        "/v1/customers/x/balance_transactions/y",
+        "_customer_modify_balance_transaction_params.CustomerModifyBalanceTransactionParams",
+    ),
+    (
+        "GET",
+        "/v1/customers/x/balance_transactions",
+        "_customer_list_balance_transactions_params.CustomerListBalanceTransactionsParams",
+    ),
     ("POST", "/v1/test_helpers/test_clocks", "test_helpers._test_clock_create_params.TestClockCreateParams"),
     (
         "POST",
