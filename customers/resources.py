@@ -1,7 +1,8 @@
 """The objects of this app, as the API knows them."""
 
 from api.resources import Resource, register
-from customers.models import Customer, TestClock, TestClockQuerySet
+from api.search_fields import Field, Kind
+from customers.models import Customer, CustomerAlias, TestClock, TestClockQuerySet
 from customers.serializers import CustomerObject, TestClockObject
 
 TEST_CLOCK = register(
@@ -24,5 +25,18 @@ CUSTOMER = register(
         expandable={"test_clock": "test_helpers.test_clock"},
         related=("aliases",),
         visible=lambda rows: rows.live(),
+        searchable={
+            "created": Field("created_at", Kind.TIME),
+            "email": Field("email", Kind.TEXT),
+            "external_id": Field(
+                "alias",
+                Kind.ID,
+                through=lambda: CustomerAlias.objects.filter(is_external_id=True),
+                owner="customer_id",
+            ),
+            "metadata": Field("metadata", Kind.METADATA),
+            "name": Field("name", Kind.TEXT),
+            "phone": Field("phone", Kind.TEXT),
+        },
     )
 )
