@@ -27,7 +27,7 @@ class Kind(Enum):
     """What may be asked of a field."""
 
     TEXT = "text"  # equality and parts of it, of any case
-    TOKEN = "token"  # equality, of any case
+    TOKEN = "token"  # noqa: S105 - equality, of any case
     ID = "id"  # equality to the letter: ids that differ by case are different ids
     NUMBER = "number"
     TIME = "time"
