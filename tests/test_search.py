@@ -134,5 +134,6 @@ def test_every_declared_column_can_be_searched() -> None:
         for name, field in resource.searchable.items():
             if field.kind is not Kind.LATER:
                 name = f'{name}["k"]' if field.kind is Kind.METADATA else name
-                for text in (f"{name}:{values.get(field.kind, '"x"')}", f"-{name}:null"):
+                value = values.get(field.kind, "'x'")
+                for text in (f"{name}:{value}", f"-{name}:null"):
                     assert list(matching(resource, text)) == []

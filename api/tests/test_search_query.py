@@ -22,7 +22,11 @@ def clause(field: str, operator: str, value: str, place: int = 0, **fields: Any)
         (r'name:"say \"hi\" \\ there"', [clause("name", ":", 'say "hi" \\ there')], False),
         ("a:1 b<2", [clause("a", ":", "1", quoted=False), clause("b", "<", "2", 4, quoted=False)], False),
         ("a:1 and b:2", [clause("a", ":", "1", quoted=False), clause("b", ":", "2", 8, quoted=False)], False),
-        ("a:1 OR -b:2", [clause("a", ":", "1", quoted=False), clause("b", ":", "2", 7, quoted=False, negated=True)], True),
+        (
+            "a:1 OR -b:2",
+            [clause("a", ":", "1", quoted=False), clause("b", ":", "2", 7, quoted=False, negated=True)],
+            True,
+        ),
         ("order:1", [clause("order", ":", "1", quoted=False)], False),
         ("a:1 orb:2", [clause("a", ":", "1", quoted=False), clause("orb", ":", "2", 4, quoted=False)], False),
     ],
