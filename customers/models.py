@@ -6,6 +6,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import Func, Q, Value
+from django.db.models.functions import Upper
 
 from core.ids import IdField
 from core.money import MAX_AMOUNT
@@ -145,6 +146,7 @@ class Customer(models.Model):
         indexes = (
             models.Index(fields=["-created_at", "-id"], name="customer_newest"),
             models.Index(fields=["email"], name="customer_email"),
+            models.Index(Upper("email"), name="customer_email_any_case"),
         )
         constraints = (
             models.CheckConstraint(condition=Q(next_invoice_sequence__gte=1), name="customer_sequence_from_one"),

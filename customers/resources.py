@@ -1,8 +1,14 @@
 """The objects of this app, as the API knows them."""
 
 from api.resources import Resource, register
+<<<<<<< HEAD
 from customers.models import Customer, CustomerBalanceTransaction, TestClock, TestClockQuerySet
 from customers.serializers import BalanceTransactionObject, CustomerObject, TestClockObject
+=======
+from api.search_fields import Field, Kind
+from customers.models import Customer, CustomerAlias, TestClock, TestClockQuerySet
+from customers.serializers import CustomerObject, TestClockObject
+>>>>>>> search
 
 TEST_CLOCK = register(
     Resource(
@@ -24,6 +30,19 @@ CUSTOMER = register(
         expandable={"test_clock": "test_helpers.test_clock"},
         related=("aliases",),
         visible=lambda rows: rows.live(),
+        searchable={
+            "created": Field("created_at", Kind.TIME),
+            "email": Field("email", Kind.TEXT),
+            "external_id": Field(
+                "alias",
+                Kind.ID,
+                through=lambda: CustomerAlias.objects.filter(is_external_id=True),
+                owner="customer_id",
+            ),
+            "metadata": Field("metadata", Kind.METADATA),
+            "name": Field("name", Kind.TEXT),
+            "phone": Field("phone", Kind.TEXT),
+        },
     )
 )
 BALANCE_TRANSACTION = register(
