@@ -1,8 +1,8 @@
 """How many subscriptions are closed in a second: invoices, lines, numbers and next periods, beside the floor.
 
 The floor is a COPY of the very rows that the closing has made into the same tables (with their foreign keys, indexes
-and triggers) of a database like it. The days of usage are made by SQL straight into the rollup, as many as the events of a
-month leave; the events themselves are not read, because every period begins at midnight.
+and triggers) of a database like it. The days of usage are made by SQL straight into the rollup, as many as the events
+of a month leave; the events themselves are not read, because every period begins at midnight.
 """
 
 import json

@@ -1,14 +1,9 @@
 """The objects of this app, as the API knows them."""
 
 from api.resources import Resource, register
-<<<<<<< HEAD
-from customers.models import Customer, CustomerBalanceTransaction, TestClock, TestClockQuerySet
-from customers.serializers import BalanceTransactionObject, CustomerObject, TestClockObject
-=======
 from api.search_fields import Field, Kind
-from customers.models import Customer, CustomerAlias, TestClock, TestClockQuerySet
-from customers.serializers import CustomerObject, TestClockObject
->>>>>>> search
+from customers.models import Customer, CustomerAlias, CustomerBalanceTransaction, TestClock, TestClockQuerySet
+from customers.serializers import BalanceTransactionObject, CustomerObject, TestClockObject
 
 TEST_CLOCK = register(
     Resource(

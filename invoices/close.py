@@ -7,9 +7,8 @@ the transaction that closes its periods, so a worker that dies leaves nothing ha
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
 
 from core.copying import copy_models, next_keys, update_models
@@ -141,11 +140,6 @@ def next_periods(closing: Closing) -> dict[str, ItemPeriod]:
     return following
 
 
-def grace() -> timedelta:
-    """From the end of a period to the finalization of its invoice; one hour, as at Stripe."""
-    return timedelta(seconds=settings.INVOICE_GRACE_SECONDS)
-
-
 def open_next(closings: Sequence[Closing]) -> None:
     for closing in closings:
         closing.opened = next_periods(closing)
@@ -191,10 +185,10 @@ def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
             period_start=closing.start,
             period_end=closing.boundary,
             auto_advance=not closing.is_over,
-            automatically_finalizes_at=None if closing.is_over else at + grace(),
+            automatically_finalizes_at=None if closing.is_over else at + closing.subscription.customer.invoice_grace,
         )
         computed.append(Computed(invoice, build_invoice(content)))
-        if not closing.is_over and not grace():
+        if not closing.is_over and not closing.subscription.customer.invoice_grace:
             at_once.append(computed[-1])
     insert_drafts(computed)
     name_latest(computed)

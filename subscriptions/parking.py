@@ -23,7 +23,7 @@ def park_subscription(subscription_id: str, *, reason: str, at: datetime) -> Sub
 
 
 def unpark_subscription(subscription_id: str) -> Subscription:
-    """Bill a subscription again; what is due by now is billed by the next sweep. Raises NotFound. Locks the customer."""
+    """Bill a subscription again; the next sweep does what is due by now. Raises NotFound. Locks the customer."""
     with transaction.atomic():
         subscription = lock_subscription(subscription_id)
         subscription.parked_at, subscription.parked_reason = None, ""

@@ -34,13 +34,17 @@ OTHER = {
     "jsonb": "jsonb_build_object('changed', {c})",
     "uuid": "gen_random_uuid()",
     "xid8": "'1'::xid8",
+    "ARRAY": "{c} || 'x'::varchar",
 }
 MAY_CHANGE = {
     Invoice: {
         "status",
         "auto_advance",
         "automatically_finalizes_at",
+        "amount_due",
         "amount_paid",
+        "pre_payment_credit_notes_amount",
+        "post_payment_credit_notes_amount",
         "amount_paid_off_stripe",
         "paid_at",
         "voided_at",
@@ -203,8 +207,14 @@ def test_an_invoice_whose_lines_do_not_add_up_is_not_finalized():
 def test_a_gap_between_periods_is_refused():
     item = subscribed(catalog()).subscription.items.first()
     ItemPeriod.objects.filter(item=item).update(closed_at=FEB, outcome="invoiced")
-    values = f"'{item.pk}', '{FEB + HOUR}', '{MAR}'"
-    assert refused(f"INSERT INTO subscriptions_itemperiod (item_id, starts_at, ends_at) VALUES ({values})")
+    columns = "item_id, price_id, kind, is_cut, starts_at, ends_at, bills_at"
+
+    def inserted(start: object) -> str:
+        values = f"'{item.pk}', '{item.price_id}', 'regular', false, '{start}', '{MAR}', '{MAR}'"
+        return f"INSERT INTO subscriptions_itemperiod ({columns}) VALUES ({values})"
+
+    assert refused(inserted(FEB + HOUR))
+    assert not refused(inserted(FEB))
 
 
 def test_an_event_cannot_be_sent_back_in_time_by_its_own_fields():
