@@ -104,8 +104,9 @@ def declared(call: Call) -> dict[str, tuple[str, ...] | None]:
 
 def known_names(call: Call) -> dict[str, re.Pattern[str]]:
     """The names of what a call takes, theirs and ours, and what each looks like in a request."""
-    theirs = [one.name for parameter in parameters_of(call) for one in parameter]
-    return {name: _pattern(name) for name in dict.fromkeys([*theirs, *declared(call)])}
+    theirs = {one.name: one for parameter in parameters_of(call) for one in parameter}
+    single = {name for name, one in theirs.items() if one.plain and one.inner}
+    return {name: _pattern(name, single=name in single) for name in dict.fromkeys([*theirs, *declared(call)])}
 
 
 def extensions(call: Call) -> list[str]:
@@ -122,10 +123,11 @@ def survey(key: str, call: Call) -> list[Row]:
     def rows(parameters: tuple[Parameter, ...]) -> Iterator[Row]:
         for parameter in parameters:
             row = row_of(call, parameter, _answer(client, call, parameter))
-            if row.state not in (REFUSED, IGNORED) and parameter.inner:
-                yield from rows(parameter.inner)
-            else:
+            has_parts = row.state not in (REFUSED, IGNORED) and parameter.inner
+            if not has_parts or parameter.plain:
                 yield row
+            if has_parts:
+                yield from rows(parameter.inner)
 
     return list(rows(parameters_of(call)))
 
@@ -224,7 +226,10 @@ def _within_list(schema: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _pattern(name: str) -> re.Pattern[str]:
+def _pattern(name: str, *, single: bool) -> re.Pattern[str]:
+    """How a name looks in a request; unless it is of a single value, names within it count for it too."""
     pieces = re.split(r"(\[\]|\[\*\])", name)
     shapes = {"[]": r"\[\d*\]", "[*]": r"\[[^\]]*\]"}
-    return re.compile("".join(shapes.get(piece, re.escape(piece)) for piece in pieces) + r"(\[.*)?$")
+    return re.compile(
+        "".join(shapes.get(piece, re.escape(piece)) for piece in pieces) + ("$" if single else r"(\[.*)?$")
+    )

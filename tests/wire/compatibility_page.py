@@ -16,13 +16,10 @@ from tests.wire.compatibility import (
     WORKS,
     Row,
     call_state,
-    declared,
     difference,
-    evidence,
     extensions,
-    params_class,
 )
-from tests.wire.differences import ABSENT, REASONS
+from tests.wire.differences import ABSENT, OURS, REASONS
 from tests.wire.sdk_calls import Call, calls_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "stripe-compatibility.md"
@@ -36,8 +33,8 @@ HEAD = """# What of Stripe's API works here
 Every method and parameter that the official client (`stripe` {version} for Python) has for these resources. Each
 parameter has been sent to the product, and its answer decides:
 
-- **works**: taken, and a test sends it with the official client and is answered with success (`tests/wire/exercised.json`
-  names the test). A note says which of Stripe's words are refused, and which words are ours.
+- **works**: taken, and a test sends it with the official client and is answered with success; `exercised.json` in
+  `tests/wire` names the test. A note says which of Stripe's words are refused, and which words are ours.
 - **untried**: taken, but no test sends it yet.
 - **different**: taken, and on purpose not quite as at Stripe; the note says how.
 - **refused**: a request with it fails with status 400, code `parameter_unknown` and the name as `param`. A hash that is
@@ -131,8 +128,18 @@ def _ours() -> str:
     known |= {(call.method, call.address) for name in ELSEWHERE for call in calls_of(name)}
     served = {(method.upper(), path) for method, path in _served(get_resolver().url_patterns)}
     own = sorted((path, method) for method, path in served if (method, path.replace("<str:id>", "x")) not in known)
-    lines = ["## Methods of ours", "", "Addresses that the official client has no method for; `raw_request` asks them.", ""]
-    return "\n".join([*lines, *(f"- `{method} {path.replace('<str:id>', '{id}')}`" for path, method in own), ""])
+    lines = [
+        "## Methods of ours",
+        "",
+        "Addresses that the official client has no method for; `raw_request` asks them.",
+        "",
+    ]
+    return "\n".join([*lines, *(_own(method, path.replace("<str:id>", "{id}")) for path, method in own), ""])
+
+
+def _own(method: str, path: str) -> str:
+    note = next((why for part, why in OURS.items() if part in path), "")
+    return f"- `{method} {path}`" + (f": {note}" if note else "")
 
 
 def _served(entries: list) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,9 @@
 """What `docs/stripe-compatibility.md` says in words: where ours differs on purpose, and why something is not there."""
 
 _CHARGED = "nothing is charged by itself: an invoice is paid with `paid_out_of_band`"
-_IDENTIFIER = "refused again for 58 days, where Stripe promises 24 hours; the first answer is repeated to the SDK's retries"
+_IDENTIFIER = (
+    "refused again for 58 days, where Stripe promises 24 hours; the first answer is repeated to the SDK's retries"
+)
 _TAX_CODE = "kept and shown; taxes are not computed from it"
 
 # (pattern of calls, parameter) -> how ours differs. A test finds those that are about nothing.
@@ -60,3 +62,6 @@ ABSENT = {
     "invoices.attach_payment": _PAYMENTS,
     "products.features": "entitlements are not there",
 }
+
+# A part of the address of a method that is only ours -> what to say of it.
+OURS = {"/usage_record": "as Stripe had it before 2025-03-31.basil, for prices without a meter"}

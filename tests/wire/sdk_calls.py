@@ -41,11 +41,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Parameter:
-    """`values` is the closed list of words, if there is one; `inner` is not empty for a hash or a list of hashes."""
+    """`values` is the closed list of words, if there is one; `inner` is not empty for a hash or a list of hashes.
+
+    plain: it may be a single value as well as a hash (`created`).
+    """
 
     name: str
     values: tuple[str, ...]
     inner: tuple["Parameter", ...]
+    plain: bool = False
 
     @property
     def sent(self) -> str:
@@ -122,7 +126,8 @@ def _fields(params: type, outer: str, depth: int) -> Iterator[Parameter]:
         full = f"{outer}[{name}]" if outer else name
         inner = [field for more, kind in _hashes(hint) for field in _fields(kind, full + more, depth + 1)]
         merged = {field.name: field for field in reversed(inner)}
-        yield Parameter(full, tuple(dict.fromkeys(_words(hint))), tuple(merged[key] for key in reversed(merged)))
+        words, within = tuple(dict.fromkeys(_words(hint))), tuple(merged[key] for key in reversed(merged))
+        yield Parameter(full, words, within, plain=bool({int, str} & {*typing.get_args(hint)}))
 
 
 @cache
