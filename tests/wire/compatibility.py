@@ -133,10 +133,12 @@ def survey(key: str, call: Call) -> list[Row]:
 
 
 def row_of(call: Call, parameter: Parameter, error: dict[str, Any]) -> Row:
-    if _is_refusal(error, parameter):
+    param = error.get("param")
+    if error.get("code") == "parameter_unknown" and param == parameter.sent:
         return Row(call, parameter, REFUSED)
     if parameter.name not in declared(call):
-        return Row(call, parameter, IGNORED)
+        no_hash = bool(param) and parameter.sent.startswith(f"{param}[")  # what it is in is refused as a whole
+        return Row(call, parameter, REFUSED if no_hash else IGNORED)
     words = declared(call)[parameter.name]
     missing = () if words is None else tuple(word for word in parameter.values if word not in words)
     own = tuple(word for word in words or () if parameter.values and word and word not in parameter.values)
@@ -147,14 +149,6 @@ def _taken(call: Call, name: str) -> str:
     if difference(call.name, name):
         return DIFFERENT
     return WORKS if name in evidence().get(call.name, ()) else UNTRIED
-
-
-def _is_refusal(error: dict[str, Any], parameter: Parameter) -> bool:
-    """Whether the answer names the parameter as unknown, or what it is in as something that has no parts."""
-    param = error.get("param")
-    if error.get("code") == "parameter_unknown":
-        return bool(param == parameter.sent)
-    return bool(param) and parameter.sent.startswith(f"{param}[")
 
 
 def difference(call: str, name: str) -> str | None:

@@ -18,7 +18,7 @@ from typing import Any
 from stripe._request_options import RequestOptions
 from typing_extensions import is_typeddict  # the SDK's classes are not those of `typing` before Python 3.13
 
-MAX_DEPTH = 10  # of names within names; the SDK's deepest has six
+MAX_DEPTH = 10  # of names within names; the SDK's deepest has seven
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from api.forms import parse_form
 from tests.wire.compatibility import (
     CALLS,
     EXERCISED,
@@ -83,6 +84,13 @@ def test_the_client_is_read_to_the_bottom() -> None:
     assert "currency_options[*][tiers][][up_to]" in options
 
 
+def test_every_name_can_be_read() -> None:
+    """The deepest is within `schedule_details[pause_schedules][][pause][settings][bill_for]` and has seven levels."""
+    names = {one.sent for call in CALLS for parameter in parameters_of(call) for one in parameter}
+    assert len(names) > 1000
+    assert all(parse_form(f"{name}=1") for name in names)
+
+
 def test_a_call_is_found_by_its_path() -> None:
     found = {("GET", "/v1/prices/price_1"): "prices.retrieve", ("GET", "/v1/prices/search"): "prices.search"}
     for (method, path), name in found.items():
@@ -96,7 +104,7 @@ def test_a_call_is_found_by_its_path() -> None:
         ({"code": "resource_missing", "param": "id"}, "ignored"),
         ({"code": "parameter_unknown", "param": "another"}, "ignored"),
         ({"code": "parameter_unknown", "param": "made_up[0][part]"}, "refused"),
-        ({"param": "made_up"}, "refused"),
+        ({"param": "made_up[0]"}, "refused"),
     ],
 )
 def test_what_is_not_declared_has_to_be_refused_by_name(error: dict[str, str], state: str) -> None:

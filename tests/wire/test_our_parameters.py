@@ -39,3 +39,14 @@ def test_cancelling_an_event_after_a_day(wire: Wire, version: str, monkeypatch: 
     assert day(wire, meter, customer) == [21]
     create(asked | {"cancel": asked["cancel"] | {"any_time": True}})
     assert day(wire, meter, customer) == [20]
+
+
+@pytest.mark.parametrize("by_meter", [True, False])
+def test_the_metered_price_of_a_product(wire: Wire, by_meter: bool) -> None:
+    """By a meter, or by usage records and how they are added up."""
+    by = {"meter": wire.meter().id} if by_meter else {"aggregate_usage": "max"}
+    recurring = {"interval": "month", "usage_type": "metered"} | by
+    data = {"currency": "usd", "unit_amount": 5, "recurring": recurring}
+    asked = {"name": "Tokens", "default_price_data": data, "expand": ["default_price"]}
+    made = wire.v1.products.create(asked).default_price.recurring
+    assert {name: made[name] for name in recurring} == recurring
