@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Any
 
 from stripe._request_options import RequestOptions
+from stripe._stripe_object import UntypedStripeObject
 from typing_extensions import is_typeddict  # the SDK's classes are not those of `typing` before Python 3.13
 
 MAX_DEPTH = 10  # of names within names; the SDK's deepest has seven
@@ -143,7 +144,7 @@ def _hashes(hint: Any) -> Iterator[tuple[str, type]]:
     elif origin is list:
         yield from ((f"[]{more}", kind) for more, kind in _hashes(parts[0]))
     elif origin is not None and origin is not typing.Literal:
-        step = "[*]" if origin is dict else ""
+        step = "[*]" if origin in (dict, UntypedStripeObject) else ""
         yield from ((f"{step}{more}", kind) for part in parts for more, kind in _hashes(part))
 
 

@@ -82,6 +82,7 @@ def test_the_client_is_read_to_the_bottom() -> None:
     assert not {"expand", "stripe_account"} & found.keys()
     options = {one.name for parameter in parameters_of(call("prices.create")) for one in parameter}
     assert "currency_options[*][tiers][][up_to]" in options
+    assert "currency_options[tiers]" not in options
 
 
 def test_every_name_can_be_read() -> None:
