@@ -52,9 +52,12 @@ EXERCISED = Path(__file__).with_name("exercised.json")
 NOT_YET_EXERCISED = Path(__file__).with_name("not_yet_exercised.txt")
 
 
+WORKS, UNTRIED, REFUSED, DIFFERENT, IGNORED = "works", "untried", "refused", "different", "ignored"
+
+
 @dataclass(frozen=True)
 class Row:
-    """What there is to say about one parameter; `state` is one of STATES."""
+    """What there is to say about one parameter; `state` is one of the five words above."""
 
     call: Call
     parameter: Parameter
@@ -65,9 +68,6 @@ class Row:
     @property
     def key(self) -> str:
         return f"{self.call.name} {self.parameter.name}"
-
-
-WORKS, UNTRIED, REFUSED, DIFFERENT, IGNORED = STATES = ("works", "untried", "refused", "different", "ignored")
 
 
 @cache
