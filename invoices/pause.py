@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from invoices.models import Invoice
+from invoices.states import make_uncollectible, make_void
 from subscriptions.models import Subscription
 
 Behavior = Subscription.PauseBehavior
@@ -28,18 +29,9 @@ def keep_paused(invoices: Sequence[Invoice]) -> list[Invoice]:
 def settle_paused(invoices: Sequence[Invoice], *, at: datetime) -> None:
     """Give invoices that were just finalized the state that the paused collection of their subscriptions wants; one
     with nothing left to pay is paid all the same. The caller holds the customers' locks."""
-    settled = [invoice for invoice in invoices if _settle(invoice, at)]
-    if settled:
-        Invoice.objects.bulk_update(settled, ["status", "auto_advance", "marked_uncollectible_at", "voided_at"])
-
-
-def _settle(invoice: Invoice, at: datetime) -> bool:
-    behavior = invoice.subscription.pause_collection if invoice.subscription else None
-    if invoice.status != Invoice.Status.OPEN or behavior not in (Behavior.MARK_UNCOLLECTIBLE, Behavior.VOID):
-        return False
-    invoice.auto_advance = False
-    if behavior == Behavior.VOID:
-        invoice.status, invoice.voided_at = Invoice.Status.VOID, at
-    else:
-        invoice.status, invoice.marked_uncollectible_at = Invoice.Status.UNCOLLECTIBLE, at
-    return True
+    for invoice in invoices:
+        behavior = invoice.subscription.pause_collection if invoice.subscription else None
+        if invoice.status == Invoice.Status.OPEN and behavior == Behavior.VOID:
+            make_void(invoice, at=at)
+        elif invoice.status == Invoice.Status.OPEN and behavior == Behavior.MARK_UNCOLLECTIBLE:
+            make_uncollectible(invoice, at=at)
