@@ -70,6 +70,7 @@ class Invoice(models.Model):
     period_start = models.DateTimeField(editable=False)
     period_end = models.DateTimeField(editable=False)
     subtotal = models.BigIntegerField(default=0, editable=False)
+    subtotal_excluding_tax = models.BigIntegerField(default=0, editable=False)
     discount_total = models.BigIntegerField(default=0, editable=False)
     credit_total = models.BigIntegerField(default=0, editable=False)
     tax_total = models.BigIntegerField(default=0, editable=False)

@@ -78,14 +78,15 @@ def set_totals(invoice: Invoice, built: Built) -> None:
     """Let an invoice say what was computed, as far as it is in its own row."""
     totals, settlement = built.totals, built.settlement
     invoice.subtotal, invoice.total = totals.subtotal, totals.total
+    invoice.subtotal_excluding_tax = totals.subtotal_excluding_tax
     invoice.discount_total, invoice.credit_total = totals.discount_total, totals.credit_total
     invoice.tax_total, invoice.inclusive_tax_total = totals.tax_total, totals.inclusive_tax_total
     invoice.starting_balance, invoice.amount_due = settlement.starting_balance, settlement.amount_due
 
 
 TOTALS = (
-    "subtotal", "total", "discount_total", "credit_total", "tax_total", "inclusive_tax_total", "starting_balance",
-    "amount_due",
+    "subtotal", "subtotal_excluding_tax", "total", "discount_total", "credit_total", "tax_total",
+    "inclusive_tax_total", "starting_balance", "amount_due",
 )  # fmt: skip
 
 

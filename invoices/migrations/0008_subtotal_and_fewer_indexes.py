@@ -38,10 +38,24 @@ CREATE TRIGGER invoices_invoiceline_frozen BEFORE UPDATE OR DELETE ON invoices_i
 """
 
 
+FILL = """
+ALTER TABLE invoices_invoice DISABLE TRIGGER invoices_invoice_frozen;
+UPDATE invoices_invoice SET subtotal_excluding_tax = subtotal - inclusive_tax_total;
+SET CONSTRAINTS ALL IMMEDIATE;
+ALTER TABLE invoices_invoice ENABLE TRIGGER invoices_invoice_frozen;
+"""
+
+
 class Migration(migrations.Migration):
     dependencies = [("invoices", "0004_totals_add_up")]
 
     operations = [
+        migrations.AddField(
+            model_name='invoice',
+            name='subtotal_excluding_tax',
+            field=models.BigIntegerField(default=0, editable=False),
+        ),
+        migrations.RunSQL(FILL, migrations.RunSQL.noop),
         migrations.RemoveConstraint(
             model_name='invoiceline',
             name='invoice_line_one_per_invoice_item',
