@@ -1,0 +1,259 @@
+"""Applies coupons to what is billed: who redeems one, where the discount stands, and which hold at an instant."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Q
+
+from core.errors import BillingError, InvalidRequest, NotFound, ParametersExclusive, ResourceMissing
+from customers.locks import lock_customer
+from pricing.coupon_models import OWNERS
+from pricing.discount_terms import end_of
+from pricing.models import Coupon, Discount, PromotionCode
+
+MOST_DISCOUNTS = 20  # on one owner, as Stripe allows
+SOURCES = ("coupon", "promotion_code", "discount")
+
+Wish = Mapping[str, str]  # exactly one of SOURCES and its id
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Where a discount stands: on the customer, or on something of it that `kind`, one of OWNERS, and `id` name."""
+
+    customer: str
+    kind: str = "customer"
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        assert (self.kind in OWNERS) == bool(self.id), "what is not the customer itself has an id"
+
+    @property
+    def key(self) -> str:
+        return self.id or self.customer
+
+    @property
+    def most(self) -> int:
+        return MOST_DISCOUNTS if self.id else 1
+
+
+@dataclass(frozen=True)
+class Sale:
+    """What a redemption has to fit: the currency, what is bought for (minor units), whether for the first time.
+
+    What is not known yet is None, and not checked.
+    """
+
+    currency: str | None = None
+    amount: int | None = None
+    is_first: bool | None = None
+
+
+@dataclass(frozen=True)
+class Redeemed:
+    """What a discount is made of."""
+
+    coupon: Coupon
+    promotion_code: PromotionCode | None = None
+    origin: Discount | None = None
+
+
+class CouponExpired(InvalidRequest):
+    """The coupon can no longer be redeemed."""
+
+    code = "coupon_expired"
+
+
+class NoActiveDiscount(NotFound):
+    """There is no discount to take away."""
+
+    def __init__(self, owner: Owner) -> None:
+        BillingError.__init__(self, f"No active discount for {owner.kind.replace('_', ' ')}: {owner.key}")
+
+
+def redeem(wish: Wish, *, customer: str, sale: Sale, at: datetime, param: str) -> Redeemed:
+    """Redeem the coupon or promotion code of `wish` once: it is counted.
+
+    Raises ResourceMissing, CouponExpired, InvalidRequest (currency, restrictions). Locks the coupon's row.
+    """
+    with transaction.atomic():
+        found = find(wish, param=param)
+        check(found, customer=customer, sale=sale, at=at, param=param)
+        count([found])
+        return found
+
+
+def set_discounts(
+    owner: Owner,
+    wishes: Sequence[Wish] | None,
+    *,
+    sale: Sale,
+    at: datetime,
+    ancestors: Iterable[str] = (),
+    param: str = "discounts",
+) -> list[Discount]:
+    """Replace the discounts of `owner`, in the order of `wishes`; None or nothing clears them.
+
+    A wish for a coupon or promotion code redeems it anew. One for a discount keeps it; one that stands on `ancestors`
+    (ids of owners above this one) is continued here without being redeemed again.
+
+    Raises what `redeem` raises; InvalidRequest (too many, the same coupon twice). Locks the customer.
+    """
+    with transaction.atomic():
+        lock_customer(owner.customer)
+        before = list(Discount.objects.of([owner.key]).current().select_related("coupon", "promotion_code"))
+        above = Discount.objects.of(ancestors).holding(at).select_related("coupon", "promotion_code")
+        known = {found.pk: found for found in [*above, *before] if found.span.holds_at(at)}
+        wanted = _resolve(owner, wishes or (), known, sale, at, param)
+        kept = {one.pk for one in wanted if isinstance(one, Discount)}
+        gone = [one.pk for one in before if one.pk not in kept]
+        Discount.objects.filter(pk__in=gone).update(removed_at=at)
+        count([one for one in wanted if isinstance(one, Redeemed)])
+        return [_place(owner, one, position, at) for position, one in enumerate(wanted)]
+
+
+def remove_discount(owner: Owner, *, at: datetime) -> Discount:
+    """Take all discounts from `owner`, as far as they still hold; answer with the first.
+
+    Raises NoActiveDiscount. Locks the customer.
+    """
+    with transaction.atomic():
+        lock_customer(owner.customer)
+        holding = list(Discount.objects.of([owner.key]).holding(at))
+        if not holding:
+            raise NoActiveDiscount(owner)
+        Discount.objects.filter(pk__in=[one.pk for one in holding]).update(removed_at=at)
+        return holding[0]
+
+
+def discounts_of(owners: Iterable[str], at: datetime) -> dict[str, list[Discount]]:
+    """The discounts of each owner (by its id) that hold at `at`, in their order, with their coupons; one query."""
+    found: dict[str, list[Discount]] = {owner: [] for owner in owners}
+    rows = Discount.objects.of(found).holding(at).select_related("coupon", "promotion_code")
+    for discount in rows.order_by("owner", "position", "id"):
+        found[discount.owner].append(discount)
+    return found
+
+
+def spend(discounts: Iterable[str], *, at: datetime) -> int:
+    """Mark discounts (by id) that an invoice has applied when it is finalized; answers how many are now spent.
+
+    Only those whose coupon is for one invoice are spent, and with one the one that it continues. Idempotent.
+    """
+    ids = list(discounts)
+    origins = Discount.objects.filter(pk__in=ids).exclude(origin=None).values("origin")
+    once = Discount.objects.filter(Q(pk__in=ids) | Q(pk__in=origins), coupon__duration=Coupon.Duration.ONCE)
+    return once.filter(used_at=None).update(used_at=at)
+
+
+def find(wish: Wish, *, param: str) -> Redeemed:
+    """The coupon that a wish is for, and its promotion code. Raises ResourceMissing."""
+    if "coupon" in wish:
+        coupon = Coupon.objects.live().filter(pk=wish["coupon"]).first()
+        if coupon is None:
+            raise ResourceMissing("coupon", wish["coupon"], param=f"{param}[coupon]")
+        return Redeemed(coupon)
+    named = PromotionCode.objects.select_related("coupon").filter(pk=wish["promotion_code"]).first()
+    if named is None:
+        raise ResourceMissing("promotion code", wish["promotion_code"], param=f"{param}[promotion_code]")
+    return Redeemed(named.coupon, named)
+
+
+def check(found: Redeemed, *, customer: str, sale: Sale, at: datetime, param: str) -> None:
+    """Raises CouponExpired or InvalidRequest where `customer` cannot redeem it for `sale`."""
+    coupon, code = found.coupon, found.promotion_code
+    if code is not None:
+        _check_code(code, customer, sale, at, f"{param}[promotion_code]")
+    here = f"{param}[promotion_code]" if code else f"{param}[coupon]"
+    if coupon.is_past(at) or coupon.deleted_at is not None:
+        raise CouponExpired(f"Coupon expired: {coupon.pk}", param=here)
+    if coupon.is_exhausted:
+        raise CouponExpired(f"Coupon {coupon.pk} has been redeemed as often as it may be.", param=here)
+    if sale.currency and coupon.amounts and coupon.amount_in(sale.currency) is None:
+        raise InvalidRequest(
+            f"The coupon {coupon.pk} has no amount in {sale.currency}, the currency of this purchase.", param=here
+        )
+
+
+def count(redeemed: Sequence[Redeemed]) -> None:
+    """Count one redemption of each, of which no limit lets pass one too many.
+
+    Raises CouponExpired for one that others have used up in the meantime. Locks coupons before codes, each in the
+    order of their ids, so that two redemptions of the same ones never wait for each other.
+    """
+    fresh = [one for one in redeemed if one.origin is None]
+    for coupon in sorted(one.coupon.pk for one in fresh):
+        if not Coupon.objects.filter(pk=coupon).count_redemption():
+            raise CouponExpired(f"Coupon {coupon} has been redeemed as often as it may be, or is deleted.")
+    for code in sorted(one.promotion_code.pk for one in fresh if one.promotion_code):
+        if not PromotionCode.objects.filter(pk=code).count_redemption():
+            raise CouponExpired(f"Promotion code {code} has been redeemed as often as it may be, or is not active.")
+
+
+def _check_code(code: PromotionCode, customer: str, sale: Sale, at: datetime, param: str) -> None:
+    if not code.active or code.is_past(at) or code.is_exhausted:
+        raise CouponExpired("This promotion code is not active, has expired or is used up.", param=param)
+    if code.customer_id not in (None, customer):
+        raise InvalidRequest("This promotion code is for another customer.", param=param)
+    if code.first_time_transaction and sale.is_first is False:
+        raise InvalidRequest(
+            "This promotion code is for first purchases only, and the customer has paid before.", param=param
+        )
+    if sale.amount is None or sale.currency is None or not code.minimum_amounts:
+        return
+    minimum = code.minimum_amounts.get(sale.currency)
+    if minimum is None or sale.amount < minimum:
+        raise InvalidRequest("This purchase does not reach the minimum amount of the promotion code.", param=param)
+
+
+def _resolve(
+    owner: Owner, wishes: Sequence[Wish], known: Mapping[str, Discount], sale: Sale, at: datetime, param: str
+) -> list[Discount | Redeemed]:
+    """What each wish stands for, checked: a discount of the owner that stays, or what a new one is made of."""
+    if len(wishes) > owner.most:
+        raise InvalidRequest(f"There may be at most {owner.most} discounts.", param=param)
+    wanted: list[Discount | Redeemed] = []
+    for number, wish in enumerate(wishes):
+        here = f"{param}[{number}]"
+        one = _resolve_one(owner, wish, known, here)
+        if isinstance(one, Redeemed) and one.origin is None:
+            check(one, customer=owner.customer, sale=sale, at=at, param=here)
+        if any(other.coupon == one.coupon for other in wanted):
+            raise InvalidRequest(f"The coupon {one.coupon.pk} is given twice.", param=here)
+        wanted.append(one)
+    return wanted
+
+
+def _resolve_one(owner: Owner, wish: Wish, known: Mapping[str, Discount], param: str) -> Discount | Redeemed:
+    given = [name for name in SOURCES if name in wish]
+    if len(given) != 1:
+        raise ParametersExclusive(
+            "You must specify exactly one of these parameters: coupon, promotion_code, discount.", param=param
+        )
+    if given != ["discount"]:
+        return find(wish, param=param)
+    discount = known.get(wish["discount"])
+    if discount is None:
+        raise ResourceMissing("discount", wish["discount"], param=f"{param}[discount]")
+    return discount if discount.owner == owner.key else Redeemed(discount.coupon, discount.promotion_code, discount)
+
+
+def _place(owner: Owner, one: Discount | Redeemed, position: int, at: datetime) -> Discount:
+    """The discount at its position: moved there, or made."""
+    if isinstance(one, Discount):
+        one.position = position
+        one.save(update_fields=["position"])
+        return one
+    start = one.origin.start if one.origin else at
+    return Discount.objects.create(
+        coupon=one.coupon,
+        promotion_code=one.promotion_code,
+        customer_id=owner.customer,
+        position=position,
+        start=start,
+        end=end_of(one.coupon.duration, one.coupon.duration_in_months, start),
+        origin=one.origin,
+        **({owner.kind: owner.id} if owner.id else {}),
+    )
