@@ -21,8 +21,9 @@ from core.buttons import Button, add_button
 from core.errors import BillingError
 from core.panels import Panel, show_on
 from meters.models import Meter
-from pricing import coupon_admin as coupon_admin  # enters its pages
+from pricing import coupon_admin as coupon_admin  # these enter their pages
 from pricing import prices, products
+from pricing import tax_admin as tax_admin
 from pricing.admin_forms import PriceChangeForm, PriceForm, ProductForm, TierForm, TierFormSet, terms_of_spec
 from pricing.admin_panels import cadence_words, cost_words, prices_of, samples_of, samples_shown, tiers_of
 from pricing.models import Price, PriceTier, Product

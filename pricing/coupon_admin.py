@@ -1,4 +1,4 @@
-"""Coupons, promotion codes, their redemptions and tax rates in the admin."""
+"""Coupons, promotion codes and their redemptions in the admin."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,18 +17,16 @@ from core.buttons import Button, add_button
 from core.money import format_minor, plain
 from core.panels import Panel, show_on
 from customers.models import Customer
-from pricing import coupons, promotion_codes, tax_rates
+from pricing import coupons, promotion_codes
 from pricing.coupon_admin_forms import (
     CouponChangeForm,
     CouponForm,
     GiveDiscountForm,
     PromotionCodeChangeForm,
     PromotionCodeForm,
-    TaxRateChangeForm,
-    TaxRateForm,
 )
 from pricing.discounts import Owner, Sale, remove_discount, set_discounts
-from pricing.models import Coupon, Discount, Product, PromotionCode, TaxRate
+from pricing.models import Coupon, Discount, Product, PromotionCode
 
 STANDINGS = {"Valid": "success", "Active": "success", "Holds": "success", "Deleted": "danger"}
 
@@ -166,42 +164,6 @@ class PromotionCodeAdmin(VerbAdmin):
     @display(description="Standing", label=STANDINGS)
     def standing(self, row: PromotionCode) -> str:
         return "Active" if row.is_redeemable(clock.now()) else "Cannot be redeemed"
-
-
-@admin.register(TaxRate)
-class TaxRateAdmin(VerbAdmin):
-    form = TaxRateForm
-    change_form = TaxRateChangeForm
-    empty_list = "A tax rate is a percentage with a name, in or on top of the price. Create one for each that you owe."
-    search_fields = ("display_name", "jurisdiction", "id")
-    search_help_text = "Search by name, jurisdiction or id"
-    list_display = ("display_name", "percent", "inclusive", "country", "jurisdiction", "active", "created_at", "id")
-    list_filter = ("active", "inclusive", "tax_type", ("created_at", DayRangeFilter))
-    readonly_fields = ("id", "percent", "inclusive", "created_at")
-    rest = ("country", "state", "jurisdiction", "tax_type")
-    fieldsets = (
-        (None, {"fields": ("display_name", "active", *rest, "description", "metadata")}),
-        ("The rate, which never changes", {"fields": ("percent", "inclusive")}),
-        ("More", {"classes": ("collapse",), "fields": ("id", "created_at")}),
-    )
-    add_fieldsets = (
-        (None, {"fields": ("display_name", "percentage", "inclusive", *rest)}),
-        ("More", {"classes": ("collapse",), "fields": ("active", "description", "metadata")}),
-    )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
-        return self.readonly_fields if obj else ()
-
-    def create(self, form: TaxRateForm, formsets: Sequence[Any], *, at: datetime) -> TaxRate:
-        return tax_rates.create_tax_rate(at=at, **form.cleaned_data)
-
-    def update(self, row: TaxRate, form: TaxRateChangeForm, *, at: datetime) -> TaxRate:
-        changes = form.changes(leave=("metadata",))
-        return tax_rates.update_tax_rate(row.pk, changes=changes, metadata=form.metadata_to_merge())
-
-    @display(description="Percent", ordering="percentage")
-    def percent(self, row: TaxRate) -> str:
-        return f"{plain(row.percentage)} %"
 
 
 @admin.register(Discount)

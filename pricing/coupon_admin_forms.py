@@ -1,4 +1,4 @@
-"""The forms of coupons, promotion codes and tax rates in the admin: shape only, the rules are the verbs'."""
+"""The forms of coupons and promotion codes in the admin: shape only, the rules are the verbs'."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,7 @@ from pricing.admin_forms import COMMON_CURRENCIES
 from pricing.coupon_models import COUPON_ID_LENGTH
 from pricing.coupon_serializers import MOST
 from pricing.coupons import CouponSpec
-from pricing.models import Coupon, PromotionCode, TaxRate
+from pricing.models import Coupon, PromotionCode
 from pricing.promotion_codes import PromotionCodeSpec, Restrictions
 
 ALL_CURRENCIES = (*COMMON_CURRENCIES, *sorted(CURRENCIES - set(COMMON_CURRENCIES)))
@@ -162,37 +162,6 @@ class PromotionCodeChangeForm(MetadataForm):
     class Meta:
         model = PromotionCode
         fields = ("active", "metadata")
-
-
-class TaxRateForm(MetadataForm):
-    """A new tax rate."""
-
-    percentage = forms.DecimalField(
-        label="Percent",
-        min_value=Decimal(0),
-        max_value=Decimal(100),
-        max_digits=7,
-        decimal_places=4,
-        widget=UnfoldAdminDecimalFieldWidget,
-        help_text="It stays; another percentage is another tax rate.",
-    )
-
-    class Meta:
-        model = TaxRate
-        fields = (
-            *("display_name", "percentage", "inclusive", "active", "country", "state", "jurisdiction", "tax_type"),
-            *("description", "metadata"),
-        )
-
-
-class TaxRateChangeForm(MetadataForm):
-    """What may change about a tax rate: not the rate."""
-
-    class Meta:
-        model = TaxRate
-        fields = (
-            *("display_name", "active", "country", "state", "jurisdiction", "tax_type", "description", "metadata"),
-        )
 
 
 class GiveDiscountForm(Confirmation):

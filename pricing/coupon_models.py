@@ -138,6 +138,10 @@ class PromotionCodeQuerySet(models.QuerySet["PromotionCode"]):
             coupon__in=Coupon.objects.valid(at),
         )
 
+    def spelled(self, code: str) -> Self:
+        """Codes of these letters; upper and lower case are the same."""
+        return self.alias(lowered=Lower("code")).filter(lowered=code.lower())
+
     def count_redemption(self) -> bool:
         """Count one more, unless the limit is reached or the code is switched off; false then."""
         return self.filter(_left(), active=True).update(times_redeemed=F("times_redeemed") + 1) == 1

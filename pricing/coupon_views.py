@@ -106,7 +106,7 @@ class PromotionCodeView(ResourceView):
             if name in given:
                 queryset = queryset.filter(**{name: given[name]})
         if "code" in given:
-            queryset = queryset.filter(code__iexact=given["code"])
+            queryset = queryset.filter(pk__in=PromotionCode.objects.spelled(given["code"]))
         if "active" in given:
             redeemable = PromotionCode.objects.redeemable(clock.now()).values("pk")
             queryset = queryset.filter(pk__in=redeemable) if given["active"] else queryset.exclude(pk__in=redeemable)

@@ -103,8 +103,9 @@ def set_discounts(
     """
     with transaction.atomic():
         lock_customer(owner.customer)
-        before = list(Discount.objects.of([owner.key]).current().select_related("coupon", "promotion_code"))
-        above = Discount.objects.of(ancestors).holding(at).select_related("coupon", "promotion_code")
+        rows = Discount.objects.select_related("coupon", "promotion_code", "origin")
+        before = list(rows.of([owner.key]).current())
+        above = rows.of(ancestors).holding(at)
         known = {found.pk: found for found in [*above, *before] if found.span.holds_at(at)}
         wanted = _resolve(owner, wishes or (), known, sale, at, param)
         kept = {one.pk for one in wanted if isinstance(one, Discount)}
@@ -137,15 +138,18 @@ def discounts_of(owners: Iterable[str], at: datetime) -> dict[str, list[Discount
     return found
 
 
-def spend(discounts: Iterable[str], *, at: datetime) -> int:
-    """Mark discounts (by id) that an invoice has applied when it is finalized; answers how many are now spent.
+def spend(discounts: Iterable[str], *, at: datetime) -> set[str]:
+    """Mark discounts (by id) that an invoice applies when it is finalized; answers those that are spent by this call.
 
-    Only those whose coupon is for one invoice are spent, and with one the one that it continues. Idempotent.
+    Only those whose coupon is for one invoice are ever spent, each together with the one that it continues and all
+    others that continue the same. One that is not in the answer though its coupon is such was spent by an invoice
+    before, and no longer counts. Needs the lock of the customer.
     """
-    ids = list(discounts)
-    origins = Discount.objects.filter(pk__in=ids).exclude(origin=None).values("origin")
-    once = Discount.objects.filter(Q(pk__in=ids) | Q(pk__in=origins), coupon__duration=Coupon.Duration.ONCE)
-    return once.filter(used_at=None).update(used_at=at)
+    once = Discount.objects.filter(pk__in=list(discounts), coupon__duration=Coupon.Duration.ONCE, used_at=None)
+    roots = {discount.pk: discount.origin_id or discount.pk for discount in once}
+    family = Q(pk__in=roots.values()) | Q(origin__in=roots.values())
+    Discount.objects.filter(family, used_at=None).update(used_at=at)
+    return set(roots)
 
 
 def find(wish: Wish, *, param: str) -> Redeemed:
@@ -237,7 +241,9 @@ def _resolve_one(owner: Owner, wish: Wish, known: Mapping[str, Discount], param:
     discount = known.get(wish["discount"])
     if discount is None:
         raise ResourceMissing("discount", wish["discount"], param=f"{param}[discount]")
-    return discount if discount.owner == owner.key else Redeemed(discount.coupon, discount.promotion_code, discount)
+    if discount.owner == owner.key:
+        return discount
+    return Redeemed(discount.coupon, discount.promotion_code, discount.origin or discount)
 
 
 def _place(owner: Owner, one: Discount | Redeemed, position: int, at: datetime) -> Discount:

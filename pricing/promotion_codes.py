@@ -162,7 +162,7 @@ def _check_limits(spec: PromotionCodeSpec, coupon: Coupon, at: datetime) -> None
 def _save(promotion_code: PromotionCode, at: datetime) -> None:
     """Write the row; an active one takes the place of those with its code that nobody could redeem any more."""
     if promotion_code.active:
-        same = PromotionCode.objects.filter(code__iexact=promotion_code.code, customer=promotion_code.customer_id)
+        same = PromotionCode.objects.spelled(promotion_code.code).filter(customer=promotion_code.customer_id)
         stale = same.filter(active=True).exclude(pk__in=PromotionCode.objects.redeemable(at).values("pk"))
         stale.update(active=False)
     try:

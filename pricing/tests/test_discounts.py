@@ -277,17 +277,24 @@ def test_a_discount_of_an_ancestor_goes_on_below() -> None:
     assert counts(one) == [1]
 
 
-def test_a_discount_for_one_invoice_is_spent_with_what_it_continues() -> None:
+def test_a_discount_for_one_invoice_is_spent_once_wherever_it_goes_on() -> None:
     customer, once, always = make.customer(), coupon(), coupon(duration="forever")
     on = owner("sub_1", customer)
-    above = put(on, {"coupon": once.pk}, {"coupon": always.pk})
-    wishes = [{"discount": one.pk} for one in above]
-    below = put(Owner(customer.pk, "invoice", "in_1"), *wishes, at=FEB, ancestors=["sub_1"])
-    ids = [one.pk for one in below]
+    wishes = [{"discount": one.pk} for one in put(on, {"coupon": once.pk}, {"coupon": always.pk})]
+    invoices = [Owner(customer.pk, "invoice", id) for id in ("in_1", "in_2")]
+    first, second = (put(invoice, *wishes, at=FEB, ancestors=["sub_1"]) for invoice in invoices)
+    (line,) = put(
+        Owner(customer.pk, "invoice_line", "il_1"), {"discount": second[0].pk}, at=FEB, ancestors=["in_2", "sub_1"]
+    )
+    assert line.origin == first[0].origin
 
-    assert spend(ids, at=FEB) == 2
-    assert spend(ids, at=MAR) == 0
-    assert (held(on, FEB - HOUR), held(on, FEB)) == ([once.pk, always.pk], [always.pk])
+    assert spend([one.pk for one in first], at=MAR) == {first[0].pk}
+    assert spend([one.pk for one in first], at=MAR) == set()
+    assert spend([one.pk for one in (*second, line)], at=MAR) == set()
+
+    for place in (on, *invoices):
+        assert held(place, MAR - HOUR) == [once.pk, always.pk]
+        assert held(place, MAR) == [always.pk]
 
 
 def test_a_spent_discount_can_be_had_again() -> None:
