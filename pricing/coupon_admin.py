@@ -25,8 +25,9 @@ from pricing.coupon_admin_forms import (
     PromotionCodeChangeForm,
     PromotionCodeForm,
 )
-from pricing.discounts import Owner, Sale, remove_discount, set_discounts
+from pricing.discounts import Owner, remove_discount, set_discounts
 from pricing.models import Coupon, Discount, Product, PromotionCode
+from pricing.redeem import Sale
 
 STANDINGS = {"Valid": "success", "Active": "success", "Holds": "success", "Deleted": "danger"}
 

@@ -1,17 +1,14 @@
-"""Coupons, promotion codes and discounts on the wire."""
+"""Coupons and promotion codes on the wire."""
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import F
-from django.db.models.functions import Coalesce
-
 from api import objects, params
 from api.params import ListParams, Params
 from core import clock
 from pricing.coupon_models import COUPON_ID_LENGTH
-from pricing.models import Coupon, Discount, PromotionCode
+from pricing.models import Coupon, PromotionCode
 
 HUNDRED = Decimal(100)
 MOST = 2**31 - 1
@@ -102,14 +99,6 @@ class ListPromotionCodes(ListParams):
     customer = params.String()
 
 
-class DiscountParams(Params):
-    """One discount to apply, for the parameters of what can have some: `Array(DiscountParams, unset=True)`."""
-
-    coupon = params.String(max_length=COUPON_ID_LENGTH)
-    discount = params.String()
-    promotion_code = params.String()
-
-
 class Valid(objects.Boolean):
     """Whether it can be redeemed now; asked of the row by the name of a method."""
 
@@ -167,37 +156,6 @@ class PromotionCodeObject(objects.Object):
     times_redeemed = objects.Integer()
 
 
-class SourceObject(objects.Object):
-    coupon = objects.ObjectId(source="coupon_id")
-    type = objects.Const("coupon")
-
-
-class InvoiceItemId(objects.ObjectId):
-    """The invoice item, or the line of an invoice, that the discount stands on: Stripe has one field for both."""
-
-    def __init__(self) -> None:
-        super().__init__(source="*")
-
-    def to_representation(self, value: Discount) -> Any:
-        return value.invoice_item or value.invoice_line
-
-
-class DiscountObject(objects.Object):
-    id = objects.Text()
-    object = objects.Const("discount")
-    checkout_session = objects.Const(None)
-    customer = objects.ObjectId(source="customer_id")
-    customer_account = objects.Const(None)
-    end = objects.UnixTime()
-    invoice = objects.Text()
-    invoice_item = InvoiceItemId()
-    promotion_code = objects.ObjectId(source="promotion_code_id")
-    source = SourceObject(source="*")  # type: ignore[assignment]
-    start = objects.UnixTime()
-    subscription = objects.Text()
-    subscription_item = objects.Text()
-
-
 def products_by_coupon(coupons: Sequence[str]) -> Mapping[str, Any]:
     """What the given coupons apply to, for `expand[]=applies_to`; null for one that applies to everything."""
     found: dict[str, list[str]] = {}
@@ -223,12 +181,3 @@ def minimum_amounts_by_code(promotion_codes: Sequence[str]) -> Mapping[str, Any]
         code.pk: {name: {"minimum_amount": amount} for name, amount in sorted(code.minimum_amounts.items())} or None
         for code in found.values()
     }
-
-
-def discounts_by_customer(customers: Sequence[str]) -> Mapping[str, Any]:
-    """The discount that each of the given customers has now, by the customer's own clock."""
-    shape = DiscountObject()
-    # An annotation: within the filter itself, Django would join only customers that have a clock.
-    own_time = Coalesce("customer__test_clock__frozen_time", clock.now())
-    rows = Discount.objects.of(customers).annotate(own_time=own_time).holding(F("own_time"))
-    return {discount.owner: shape.to_representation(discount) for discount in rows}

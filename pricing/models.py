@@ -10,10 +10,10 @@ from django.db.models import Q
 from core.ids import IdField
 from meters.models import Meter
 from pricing.coupon_models import Coupon as Coupon  # these for Django to find them
-from pricing.coupon_models import Discount as Discount
 from pricing.coupon_models import PromotionCode as PromotionCode
 from pricing.currency_models import OptionTier as OptionTier
 from pricing.currency_models import PriceCurrencyOption as PriceCurrencyOption
+from pricing.discount_models import Discount as Discount
 from pricing.rating import Scheme, Terms
 from pricing.rating import Tier as TierTerms
 from pricing.tax_models import TaxRate as TaxRate

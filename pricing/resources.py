@@ -4,13 +4,12 @@ from api.resources import Resource, fill, register
 from customers.resources import CUSTOMER
 from pricing.coupon_serializers import (
     CouponObject,
-    DiscountObject,
     PromotionCodeObject,
     amounts_by_coupon,
-    discounts_by_customer,
     minimum_amounts_by_code,
     products_by_coupon,
 )
+from pricing.discount_serializers import DiscountObject, discounts_by_customer
 from pricing.models import Coupon, Discount, Price, Product, ProductQuerySet, PromotionCode, TaxRate
 from pricing.serializers import PriceObject, ProductObject, options_by_price, tiers_by_price
 from pricing.tax_serializers import TaxRateObject

@@ -23,8 +23,9 @@ from meters.models import IngestEpoch
 from meters.resources import METER
 from portal.sessions import create_session
 from pricing.coupons import CouponSpec, create_coupon
-from pricing.discounts import Owner, Sale, set_discounts
+from pricing.discounts import Owner, set_discounts
 from pricing.promotion_codes import PromotionCodeSpec, create_promotion_code
+from pricing.redeem import Sale
 from pricing.tax_rates import create_tax_rate
 from subscriptions.models import Subscription
 from tests import make

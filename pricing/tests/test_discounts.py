@@ -1,164 +1,20 @@
-"""Redeeming coupons, and the discounts of an owner: what is refused, what is counted, what stands where and when."""
+"""The discounts of an owner: what stands where, in which order, and when it holds."""
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from datetime import timedelta
-from decimal import Decimal
-from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
-from core.errors import BillingError, InvalidRequest, ParametersExclusive, ResourceMissing
-from customers.models import Customer
-from pricing.coupons import CouponSpec, create_coupon, delete_coupon
-from pricing.discounts import (
-    CouponExpired,
-    NoActiveDiscount,
-    Owner,
-    Sale,
-    discounts_of,
-    redeem,
-    remove_discount,
-    set_discounts,
-    spend,
-)
+from core.errors import InvalidRequest, ParametersExclusive, ResourceMissing
+from pricing.coupons import delete_coupon
+from pricing.discounts import NoActiveDiscount, Owner, discounts_of, remove_discount, set_discounts, spend
 from pricing.models import Coupon, Discount, PromotionCode
-from pricing.promotion_codes import PromotionCodeSpec, Restrictions, create_promotion_code, update_promotion_code
+from pricing.redeem import Sale
+from pricing.tests.discounting import APR, FEB, HOUR, MAR, code, counts, coupon, held, owner, put, refusal
 from tests import make
-from tests.make import JAN, utc
+from tests.make import JAN
 
 pytestmark = pytest.mark.django_db
-
-HOUR = timedelta(hours=1)
-FEB, MAR, APR = utc(2026, 2, 1), utc(2026, 3, 1), utc(2026, 4, 1)
-THREADS, LIMIT = 8, 3
-ANY = Sale()
-
-
-def coupon(**fields: Any) -> Coupon:
-    amount = {} if "amount_off" in fields else {"percent_off": Decimal(10)}
-    return create_coupon(spec=CouponSpec(**amount | fields), at=JAN)
-
-
-def code(of: Coupon, **fields: Any) -> PromotionCode:
-    return create_promotion_code(spec=PromotionCodeSpec(of.pk, **fields), at=JAN)
-
-
-def owner(id: str = "sub_1", customer: Customer | None = None) -> Owner:
-    return Owner((customer or make.customer()).pk, "subscription", id)
-
-
-def put(on: Owner, *wishes: dict[str, str], at: Any = JAN, sale: Sale = ANY, **fields: Any) -> list[Discount]:
-    return set_discounts(on, wishes, sale=sale, at=at, **fields)
-
-
-def held(on: Owner, at: Any = JAN) -> list[str]:
-    return [discount.coupon_id for discount in discounts_of([on.key], at)[on.key]]
-
-
-def counts(*rows: Coupon | PromotionCode) -> list[int]:
-    for row in rows:
-        row.refresh_from_db()
-    return [row.times_redeemed for row in rows]
-
-
-def refusal(call: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[type[BillingError], str | None]:
-    with pytest.raises(BillingError) as caught:
-        call(*args, **kwargs)
-    return type(caught.value), caught.value.param
-
-
-def test_a_coupon_is_counted_when_it_is_redeemed() -> None:
-    one, customer = coupon(), make.customer()
-
-    redeem({"coupon": one.pk}, customer=customer.pk, sale=Sale(), at=JAN, param="discounts[0]")
-
-    assert counts(one) == [1]
-
-
-def test_a_promotion_code_counts_for_itself_and_its_coupon() -> None:
-    one = coupon()
-    first, second = code(one), code(one)
-    customer = make.customer()
-    for wish in ({"promotion_code": first.pk}, {"promotion_code": second.pk}, {"promotion_code": second.pk}):
-        redeem(wish, customer=customer.pk, sale=Sale(), at=JAN, param="x")
-
-    assert counts(one, first, second) == [3, 1, 2]
-
-
-@pytest.mark.parametrize(
-    ("fields", "sale", "at", "error"),
-    [
-        ({}, Sale(), JAN, None),
-        ({"redeem_by": FEB}, Sale(), FEB, None),
-        ({"redeem_by": FEB}, Sale(), FEB + HOUR, CouponExpired),
-        ({"amount_off": 5, "currency": "usd"}, Sale("usd"), JAN, None),
-        ({"amount_off": 5, "currency": "usd"}, Sale(), JAN, None),
-        ({"amount_off": 5, "currency": "usd"}, Sale("eur"), JAN, InvalidRequest),
-        ({"amount_off": 5, "currency": "usd", "currency_options": {"eur": 4}}, Sale("eur"), JAN, None),
-        ({}, Sale("eur"), JAN, None),
-    ],
-)
-def test_who_may_redeem_a_coupon(fields: dict[str, Any], sale: Sale, at: Any, error: Any) -> None:
-    one, customer = coupon(**fields), make.customer()
-
-    def call() -> None:
-        redeem({"coupon": one.pk}, customer=customer.pk, sale=sale, at=at, param="discounts[0]")
-
-    if error is None:
-        call()
-    else:
-        assert refusal(call) == (error, "discounts[0][coupon]")
-    assert counts(one) == [0 if error else 1]
-
-
-@pytest.mark.parametrize(
-    ("fields", "sale", "at", "error"),
-    [
-        ({"expires_at": FEB}, Sale(), FEB, None),
-        ({"expires_at": FEB}, Sale(), FEB + HOUR, CouponExpired),
-        ({"active": False}, Sale(), JAN, CouponExpired),
-        ({"restrictions": Restrictions(first_time_transaction=True)}, Sale(is_first=True), JAN, None),
-        ({"restrictions": Restrictions(first_time_transaction=True)}, Sale(), JAN, None),
-        ({"restrictions": Restrictions(first_time_transaction=True)}, Sale(is_first=False), JAN, InvalidRequest),
-        ({"restrictions": Restrictions(False, 100, "usd")}, Sale("usd", 100), JAN, None),
-        ({"restrictions": Restrictions(False, 100, "usd")}, Sale("usd"), JAN, None),
-        ({"restrictions": Restrictions(False, 100, "usd")}, Sale("usd", 99), JAN, InvalidRequest),
-        ({"restrictions": Restrictions(False, 100, "usd")}, Sale("eur", 500), JAN, InvalidRequest),
-        ({"restrictions": Restrictions(False, 100, "usd", {"eur": 90})}, Sale("eur", 90), JAN, None),
-        ({"restrictions": Restrictions(False, 100, "usd", {"eur": 90})}, Sale("eur", 89), JAN, InvalidRequest),
-    ],
-)
-def test_who_may_redeem_a_promotion_code(fields: dict[str, Any], sale: Sale, at: Any, error: Any) -> None:
-    named, customer = code(coupon(), **fields), make.customer()
-
-    def call() -> None:
-        redeem({"promotion_code": named.pk}, customer=customer.pk, sale=sale, at=at, param="discounts[0]")
-
-    if error is None:
-        call()
-    else:
-        assert refusal(call) == (error, "discounts[0][promotion_code]")
-    assert counts(named) == [0 if error else 1]
-
-
-def test_a_code_of_one_customer_is_no_other_ones() -> None:
-    one, other = make.customer(), make.customer()
-    named = code(coupon(), customer=one.pk)
-
-    assert refusal(put, owner("sub_2", other), {"promotion_code": named.pk})[0] is InvalidRequest
-    assert len(put(owner("sub_1", one), {"promotion_code": named.pk})) == 1
-
-
-def test_a_limit_is_a_limit() -> None:
-    one = coupon(max_redemptions=1)
-    put(owner("sub_1"), {"coupon": one.pk})
-
-    assert refusal(put, owner("sub_2"), {"coupon": one.pk}) == (CouponExpired, "discounts[0][coupon]")
-    assert counts(one) == [1]
 
 
 def test_a_deleted_coupon_goes_on_where_it_is() -> None:
@@ -168,14 +24,6 @@ def test_a_deleted_coupon_goes_on_where_it_is() -> None:
 
     assert held(on, MAR) == [one.pk]
     assert refusal(put, owner("sub_2"), {"coupon": one.pk}) == (ResourceMissing, "discounts[0][coupon]")
-
-
-def test_a_code_of_a_deleted_coupon_is_void() -> None:
-    one = coupon()
-    named = code(one)
-    delete_coupon(one.pk, at=FEB)
-
-    assert refusal(put, owner(), {"promotion_code": named.pk}, at=MAR)[0] is CouponExpired
 
 
 def test_the_order_is_the_callers_and_replaces_what_was_there() -> None:
@@ -371,88 +219,3 @@ def test_the_database_keeps_terms_as_they_are(model: Any, changes: dict[str, Any
     put(owner(), {"promotion_code": named.pk})
     with pytest.raises(IntegrityError), transaction.atomic():
         model.objects.update(**changes)
-
-
-def test_a_code_that_nobody_can_redeem_gives_way_to_a_new_one() -> None:
-    one = coupon()
-    old = code(one, code="SAME", expires_at=FEB)
-    assert refusal(code, one, code="same") == (InvalidRequest, "code")
-
-    create_promotion_code(spec=PromotionCodeSpec(one.pk, code="same"), at=MAR)
-
-    old.refresh_from_db()
-    assert not old.active
-    assert refusal(update_promotion_code, old.pk, at=MAR, active=True) == (InvalidRequest, "active")
-
-
-def test_each_customer_can_have_a_code_of_the_same_letters() -> None:
-    one = coupon()
-    for customer in (make.customer(), make.customer()):
-        code(one, code="MINE", customer=customer.pk)
-    assert PromotionCode.objects.filter(active=True).count() == 2
-
-
-def race(redeem_one: Callable[[str, Customer, Barrier], None]) -> tuple[int, int]:
-    """THREADS customers want a coupon that may be redeemed LIMIT times: (discounts made, redemptions counted)."""
-    one = coupon(max_redemptions=LIMIT)
-    customers = [make.customer() for _ in range(THREADS)]
-    together = Barrier(THREADS)
-
-    def want(customer: Customer) -> None:
-        try:
-            redeem_one(one.pk, customer, together)
-        except CouponExpired:
-            together.abort()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(want, customers))
-    return Discount.objects.filter(coupon=one).count(), counts(one)[0]
-
-
-def by_the_verb(coupon_id: str, customer: Customer, together: Barrier) -> None:
-    together.wait()
-    put(Owner(customer.pk, "subscription", f"sub_{customer.pk}"), {"coupon": coupon_id})
-
-
-def by_check_and_insert(coupon_id: str, customer: Customer, together: Barrier) -> None:
-    """What `count_redemption` is there to prevent: everybody looks before anybody writes."""
-    one = Coupon.objects.get(pk=coupon_id)
-    if one.is_exhausted:
-        raise CouponExpired("used up")
-    with suppress(BrokenBarrierError):
-        together.wait(timeout=5)
-    one.times_redeemed += 1
-    one.save(update_fields=["times_redeemed"])
-    Discount.objects.create(coupon=one, customer=customer, position=0, start=JAN)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_threads_never_redeem_more_than_the_limit() -> None:
-    assert race(by_the_verb) == (LIMIT, LIMIT)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_race_finds_a_check_that_comes_before_the_insert() -> None:
-    made, _ = race(by_check_and_insert)
-    assert made > LIMIT
-
-
-@pytest.mark.django_db(transaction=True)
-def test_two_that_want_the_same_coupons_in_turned_order_do_not_wait_for_each_other() -> None:
-    names = [coupon(id=f"c{number}").pk for number in range(10)]
-    customers = [make.customer() for _ in range(THREADS)]
-    together = Barrier(THREADS)
-
-    def want(number: int) -> int:
-        try:
-            wishes = [{"coupon": name} for name in (names if number % 2 else names[::-1])]
-            together.wait()
-            return len(put(Owner(customers[number].pk, "subscription", f"sub_{number}"), *wishes))
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(THREADS) as pool:
-        assert list(pool.map(want, range(THREADS))) == [10] * THREADS
-    assert set(Coupon.objects.values_list("times_redeemed", flat=True)) == {THREADS}

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from customers.models import Customer
-from pricing.discounts import Owner, Sale, set_discounts
+from pricing.discounts import Owner, set_discounts
+from pricing.redeem import Sale
 from tests.wire.client import DAY, Wire, invalid, missing, unix
 from tests.wire.sdk_types import problems
 from tests.wire.test_types import check, shown
