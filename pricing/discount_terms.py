@@ -2,7 +2,7 @@
 
 from calendar import monthrange
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, datetime
 
 REPEATING = "repeating"
 
@@ -30,11 +30,16 @@ class Span:
 
 
 def end_of(duration: str, months: int | None, start: datetime) -> datetime | None:
-    """When a discount ends that starts at `start`: some months later, clamped to the end of that month; else never."""
+    """When a discount ends that starts at `start`: some months later, clamped to the end of that month; else never.
+
+    An end after the last year that a calendar has is none.
+    """
     if duration != REPEATING:
         return None
     assert months, "a repeating coupon has months"
     year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    if year > MAXYEAR:
+        return None
     day = min(start.day, monthrange(year, month + 1)[1])
     return start.replace(year=year, month=month + 1, day=day)
 

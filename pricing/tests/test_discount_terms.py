@@ -23,9 +23,11 @@ MOMENT = timedelta(microseconds=1)
         (12, utc(2028, 2, 29), utc(2029, 2, 28)),
         (11, utc(2026, 1, 1), utc(2026, 12, 1)),
         (12, utc(2026, 12, 1), utc(2027, 12, 1)),
+        (1, utc(9999, 11, 30), utc(9999, 12, 30)),
+        (1, utc(9999, 12, 1), None),
     ],
 )
-def test_a_repeating_coupon_ends_after_its_months(months: int, start: datetime, end: datetime) -> None:
+def test_a_repeating_coupon_ends_after_its_months(months: int, start: datetime, end: datetime | None) -> None:
     assert end_of("repeating", months, start) == end
 
 
