@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Self
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Min, Q
 
@@ -49,9 +50,12 @@ class Invoice(models.Model):
         UNCOLLECTIBLE = "uncollectible"
 
     class BillingReason(models.TextChoices):
+        MANUAL = "manual"
         SUBSCRIPTION_CREATE = "subscription_create"
         SUBSCRIPTION_CYCLE = "subscription_cycle"
         SUBSCRIPTION_UPDATE = "subscription_update"
+        SUBSCRIPTION_THRESHOLD = "subscription_threshold"
+        PENDING_ITEMS = "automatic_pending_invoice_item_invoice"
 
     id = IdField(prefix="in")
     number = models.CharField(max_length=26, null=True, unique=True, editable=False)
@@ -66,13 +70,26 @@ class Invoice(models.Model):
     period_start = models.DateTimeField(editable=False)
     period_end = models.DateTimeField(editable=False)
     subtotal = models.BigIntegerField(default=0, editable=False)
+    discount_total = models.BigIntegerField(default=0, editable=False)
+    credit_total = models.BigIntegerField(default=0, editable=False)
+    tax_total = models.BigIntegerField(default=0, editable=False)
+    inclusive_tax_total = models.BigIntegerField(default=0, editable=False)
     total = models.BigIntegerField(default=0, editable=False)
+    starting_balance = models.BigIntegerField(default=0, editable=False)
+    ending_balance = models.BigIntegerField(null=True, editable=False)
+    pre_payment_credit_notes_amount = models.BigIntegerField(default=0, editable=False)
+    post_payment_credit_notes_amount = models.BigIntegerField(default=0, editable=False)
     amount_due = models.BigIntegerField(default=0, editable=False)
     amount_paid = models.BigIntegerField(default=0, editable=False)
     amount_paid_off_stripe = models.BigIntegerField(default=0, editable=False)
     auto_advance = models.BooleanField(default=True)
     automatically_finalizes_at = models.DateTimeField(null=True, blank=True)
     due_date = models.DateTimeField(null=True, blank=True)
+    default_tax_rates = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    statement_descriptor = models.CharField(max_length=22, blank=True, default="")
+    threshold_reason = models.JSONField(null=True, editable=False)
+    subscription_proration_date = models.DateTimeField(null=True, editable=False)
+    last_finalization_error = models.JSONField(null=True, editable=False)
     effective_at = models.DateTimeField(null=True, editable=False)
     finalized_at = models.DateTimeField(null=True, editable=False)
     paid_at = models.DateTimeField(null=True, editable=False)
@@ -114,12 +131,30 @@ class Invoice(models.Model):
                 name="invoice_status_known",
             ),
             models.CheckConstraint(
-                condition=Q(status="draft", number=None, finalized_at=None)
+                condition=Q(status="draft", finalized_at=None)
                 | (~Q(status="draft") & Q(number__isnull=False, finalized_at__isnull=False)),
                 name="invoice_finalized_has_number",
             ),
-            models.CheckConstraint(condition=Q(total=F("subtotal")), name="invoice_total_adds_up"),
-            models.CheckConstraint(condition=Q(amount_due=F("total"), amount_due__gte=0), name="invoice_amount_due"),
+            models.CheckConstraint(
+                condition=Q(total=F("subtotal") - F("discount_total") - F("credit_total") + F("tax_total")),
+                name="invoice_total_adds_up",
+            ),
+            models.CheckConstraint(condition=Q(amount_due__gte=0), name="invoice_amount_due_not_negative"),
+            models.CheckConstraint(
+                condition=Q(status="draft", ending_balance=None)
+                | ~Q(status="draft")
+                & Q(
+                    amount_due=F("total")
+                    + F("starting_balance")
+                    - F("ending_balance")
+                    - F("pre_payment_credit_notes_amount")
+                ),
+                name="invoice_amount_due_adds_up",
+            ),
+            models.CheckConstraint(
+                condition=Q(pre_payment_credit_notes_amount__gte=0, post_payment_credit_notes_amount__gte=0),
+                name="invoice_credit_notes_not_negative",
+            ),
             models.CheckConstraint(
                 condition=Q(amount_paid__gte=0, amount_paid__lte=F("amount_due")),
                 name="invoice_paid_within_due",
@@ -134,6 +169,10 @@ class Invoice(models.Model):
         return self.number or self.id
 
     @property
+    def total_excluding_tax(self) -> int:
+        return self.total - self.tax_total - self.inclusive_tax_total
+
+    @property
     def amount_remaining(self) -> int:
         return self.amount_due - self.amount_paid
 
@@ -142,16 +181,77 @@ class Invoice(models.Model):
         return self.status == self.Status.DRAFT
 
 
+class InvoiceItem(models.Model):
+    """An amount of its own: a one-time charge, a credit, or the proration of a change.
+
+    Pending while it has no invoice; the next invoice of its customer (or subscription) takes it up.
+    """
+
+    id = IdField(prefix="ii")
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="invoice_items")
+    subscription = models.ForeignKey(
+        Subscription, null=True, on_delete=models.PROTECT, related_name="invoice_items", editable=False
+    )
+    subscription_item = models.ForeignKey(
+        SubscriptionItem, null=True, on_delete=models.PROTECT, related_name="invoice_items", editable=False
+    )
+    invoice = models.ForeignKey(
+        Invoice, null=True, on_delete=models.SET_NULL, related_name="invoice_items", editable=False
+    )
+    price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT, related_name="+")
+    currency = models.CharField(max_length=3)
+    amount = models.BigIntegerField()
+    quantity = models.DecimalField(max_digits=30, decimal_places=12, default=1)
+    unit_amount_decimal = models.DecimalField(max_digits=30, decimal_places=12, null=True)
+    description = models.TextField(max_length=5000, blank=True, default="")
+    formula = models.TextField(blank=True, default="")
+    period_start = models.DateTimeField()
+    period_end = models.DateTimeField()
+    discountable = models.BooleanField(default=True)
+    proration = models.BooleanField(default=False, editable=False)
+    credited_lines = ArrayField(
+        models.CharField(max_length=64), default=list, editable=False, help_text="Invoice lines that it takes back."
+    )
+    tax_rates = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    tax_behavior = models.CharField(max_length=12, choices=Price.TaxBehavior, default=Price.TaxBehavior.UNSPECIFIED)
+    metadata = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(editable=False)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        indexes = (
+            models.Index(fields=["customer", "created_at"], condition=Q(invoice=None), name="invoice_item_pending"),
+        )
+        constraints = (
+            models.CheckConstraint(condition=Q(period_end__gte=F("period_start")), name="invoice_item_period_forward"),
+            models.CheckConstraint(
+                condition=Q(amount__gt=-(10**15), amount__lt=10**15), name="invoice_item_amount_bounded"
+            ),
+            models.CheckConstraint(
+                condition=Q(quantity__gt=-(10**18), quantity__lt=10**18), name="invoice_item_quantity_bounded"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.description or self.id
+
+
 class InvoiceLine(models.Model):
-    """One charge: `quantity` at `unit_amount_decimal`, or a flat amount, over one period of one item.
+    """One charge: `quantity` at `unit_amount_decimal`, a flat amount over one period of one item, or an invoice item.
 
     `formula` is the arithmetic in words, `terms` the price as it was. A metered line keeps what it counted: the
-    aggregated usage, the number of events, and the snapshot that names exactly those events.
+    aggregated usage, the number of events, and the snapshot that names exactly those events. `amount` is before
+    discounts, credits and taxes; these are kept as lists, and their sums as columns that the database adds up.
+    `revision` counts the invoices that bill usage of one period: a threshold, or a correction, makes another.
     """
 
     class Kind(models.TextChoices):
         UNIT = "unit"
         FLAT = "flat"
+        ITEM = "item"  # an invoice item
+        TRIAL = "trial"
+        BILLED = "billed"  # what earlier invoices of the same period have billed, taken off
+        CORRECTION = "correction"
 
     id = IdField(prefix="il")
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="lines")
@@ -160,12 +260,23 @@ class InvoiceLine(models.Model):
         SubscriptionItem, null=True, on_delete=models.PROTECT, related_name="invoice_lines"
     )
     item_period = models.ForeignKey(ItemPeriod, null=True, on_delete=models.PROTECT, related_name="invoice_lines")
-    price = models.ForeignKey(Price, on_delete=models.PROTECT, related_name="+")
-    kind = models.CharField(max_length=4, choices=Kind)
+    invoice_item = models.ForeignKey(InvoiceItem, null=True, on_delete=models.PROTECT, related_name="lines")
+    price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=10, choices=Kind)
     tier = models.PositiveSmallIntegerField(null=True)
+    revision = models.PositiveSmallIntegerField(default=0)
     quantity = models.DecimalField(max_digits=38, decimal_places=12)
-    unit_amount_decimal = models.DecimalField(max_digits=30, decimal_places=12)
+    unit_amount_decimal = models.DecimalField(max_digits=30, decimal_places=12, null=True)
     amount = models.BigIntegerField()
+    discountable = models.BooleanField(default=True)
+    discount_amounts = models.JSONField(default=list)  # [{"discount": id, "amount": minor units}]
+    credit_amounts = models.JSONField(default=list)  # [{"credit_grant": id, "amount": minor units}]
+    tax_amounts = models.JSONField(default=list)  # [{"tax_rate", "amount", "taxable_amount", "inclusive", "reason"}]
+    discount_total = models.BigIntegerField(default=0)
+    credit_total = models.BigIntegerField(default=0)
+    tax_total = models.BigIntegerField(default=0)
+    inclusive_tax_total = models.BigIntegerField(default=0)
+    tax_rates = ArrayField(models.CharField(max_length=64), default=list)
     currency = models.CharField(max_length=3)
     description = models.TextField()
     formula = models.TextField()
@@ -173,8 +284,8 @@ class InvoiceLine(models.Model):
     period_end = models.DateTimeField()
     proration = models.BooleanField(default=False)
     metadata = models.JSONField(default=dict)
-    product = models.CharField(max_length=64)
-    terms = models.JSONField()
+    product = models.CharField(max_length=64, null=True)
+    terms = models.JSONField(null=True)
     meter = models.ForeignKey(Meter, null=True, on_delete=models.PROTECT, related_name="+")
     usage_quantity = models.DecimalField(max_digits=50, decimal_places=12, null=True)
     usage_events = models.PositiveBigIntegerField(null=True)
@@ -186,7 +297,7 @@ class InvoiceLine(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["invoice", "position"], name="invoice_line_one_per_position"),
             models.UniqueConstraint(
-                fields=["item_period", "kind", "tier"],
+                fields=["item_period", "kind", "tier", "revision"],
                 condition=Q(item_period__isnull=False),
                 nulls_distinct=False,
                 name="invoice_line_billed_once",
@@ -208,17 +319,17 @@ class InvoiceLine(models.Model):
                 ),
                 name="invoice_line_metered_keeps_its_usage",
             ),
+            models.UniqueConstraint(fields=["invoice", "invoice_item"], name="invoice_line_one_per_invoice_item"),
             models.CheckConstraint(
-                condition=Q(quantity__gte=0, quantity__lt=10**26), name="invoice_line_quantity_bounded"
+                condition=Q(quantity__gt=-(10**26), quantity__lt=10**26), name="invoice_line_quantity_bounded"
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind="item") | Q(invoice_item__isnull=False), name="invoice_line_of_an_item_names_it"
             ),
         )
 
     def __str__(self) -> str:
         return self.description
-
-    @property
-    def discountable(self) -> bool:
-        return not self.proration
 
     @property
     def snapshot(self) -> Snapshot | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from api import objects, params
 from api.params import ListParams, Params
@@ -44,7 +44,7 @@ class CurrencyOptionParams(Params):
 class AmountParams(Params):
     """What every way to create a price has in common."""
 
-    later = ("custom_unit_amount",)
+    later: ClassVar[Sequence[str]] = ("custom_unit_amount",)
 
     currency = params.String(required=True, max_length=3)
     currency_options = params.ByCurrency(CurrencyOptionParams)

@@ -4,13 +4,13 @@ from datetime import datetime
 from typing import Self
 
 from django.contrib.postgres.constraints import ExclusionConstraint
-from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
+from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeBoundary, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Max, Min, OuterRef, Q, Subquery
 
 from core.ids import IdField
 from customers.models import Customer
-from pricing.models import Price
+from pricing.models import Interval, Price
 from subscriptions.periods import Anchor, Cadence, Period
 
 
@@ -24,8 +24,32 @@ class Subscription(models.Model):
     """A customer's standing order: items at prices, billed period by period from one anchor."""
 
     class Status(models.TextChoices):
+        INCOMPLETE = "incomplete"
+        INCOMPLETE_EXPIRED = "incomplete_expired"
+        TRIALING = "trialing"
         ACTIVE = "active"
+        PAST_DUE = "past_due"
+        UNPAID = "unpaid"
+        PAUSED = "paused"
         CANCELED = "canceled"
+
+    class BillingMode(models.TextChoices):
+        CLASSIC = "classic"
+        FLEXIBLE = "flexible"
+
+    class ProrationDiscounts(models.TextChoices):
+        INCLUDED = "included"
+        ITEMIZED = "itemized"
+
+    class MissingPaymentMethod(models.TextChoices):
+        CREATE_INVOICE = "create_invoice"
+        CANCEL = "cancel"
+        PAUSE = "pause"
+
+    class PauseBehavior(models.TextChoices):
+        KEEP_AS_DRAFT = "keep_as_draft"
+        MARK_UNCOLLECTIBLE = "mark_uncollectible"
+        VOID = "void"
 
     class CollectionMethod(models.TextChoices):
         CHARGE_AUTOMATICALLY = "charge_automatically"
@@ -41,7 +65,7 @@ class Subscription(models.Model):
         TOO_EXPENSIVE = "too_expensive"
         UNUSED = "unused"
 
-    ENDED = (Status.CANCELED,)
+    ENDED = (Status.CANCELED, Status.INCOMPLETE_EXPIRED)
 
     id = IdField(prefix="sub")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="subscriptions")
@@ -60,6 +84,41 @@ class Subscription(models.Model):
         help_text="The wanted day of month, where the anchor's own month was too short.",
     )
     billing_cycle_anchor_config = models.JSONField(null=True, blank=True, editable=False)
+    billing_mode = models.CharField(max_length=10, choices=BillingMode, default=BillingMode.FLEXIBLE, editable=False)
+    billing_mode_updated_at = models.DateTimeField(null=True, editable=False)
+    proration_discounts = models.CharField(
+        max_length=10, choices=ProrationDiscounts, default=ProrationDiscounts.INCLUDED, editable=False
+    )
+    trial_start = models.DateTimeField(null=True, editable=False)
+    trial_end = models.DateTimeField(null=True, editable=False)
+    missing_payment_method = models.CharField(
+        max_length=16,
+        choices=MissingPaymentMethod,
+        default=MissingPaymentMethod.CREATE_INVOICE,
+        help_text="What happens at the end of a trial without a way to pay.",
+    )
+    pause_collection = models.CharField(
+        max_length=20,
+        choices=PauseBehavior,
+        null=True,
+        editable=False,
+        help_text="What becomes of invoices while their collection is paused.",
+    )
+    pause_collection_resumes_at = models.DateTimeField(null=True, editable=False)
+    paused_at = models.DateTimeField(null=True, editable=False)
+    threshold_amount = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="An invoice is made as soon as this much is accrued, in minor units."
+    )
+    threshold_resets_anchor = models.BooleanField(default=False)
+    default_tax_rates = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    invoice_settings = models.JSONField(default=dict, blank=True)
+    pending_interval = models.CharField(max_length=5, choices=Interval, null=True, blank=True)
+    pending_interval_count = models.PositiveSmallIntegerField(null=True, blank=True)
+    next_pending_invoice_at = models.DateTimeField(null=True, editable=False)
+    parked_at = models.DateTimeField(
+        null=True, editable=False, help_text="Since when it is not billed because its numbers are at fault."
+    )
+    parked_reason = models.TextField(blank=True, default="", editable=False)
     start_date = models.DateTimeField(editable=False)
     cancel_at = models.DateTimeField(null=True, blank=True)
     cancel_at_period_end = models.BooleanField(default=False)
@@ -78,10 +137,48 @@ class Subscription(models.Model):
     class Meta:
         ordering = ("-created_at", "-id")
         constraints = (
-            models.CheckConstraint(condition=Q(status__in=["active", "canceled"]), name="subscription_status_known"),
             models.CheckConstraint(
-                condition=Q(status="canceled", ended_at__isnull=False) | (~Q(status="canceled") & Q(ended_at=None)),
-                name="subscription_canceled_has_ended",
+                condition=Q(
+                    status__in=[
+                        "incomplete",
+                        "incomplete_expired",
+                        "trialing",
+                        "active",
+                        "past_due",
+                        "unpaid",
+                        "paused",
+                        "canceled",
+                    ]
+                ),
+                name="subscription_status_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["canceled", "incomplete_expired"], ended_at__isnull=False)
+                | (~Q(status__in=["canceled", "incomplete_expired"]) & Q(ended_at=None)),
+                name="subscription_ended_has_end",
+            ),
+            models.CheckConstraint(
+                condition=Q(billing_mode__in=["classic", "flexible"]), name="subscription_billing_mode_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(trial_start=None, trial_end=None) | Q(trial_end__gte=F("trial_start")),
+                name="subscription_trial_forward",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status="paused") & Q(paused_at__isnull=False)) | (~Q(status="paused") & Q(paused_at=None)),
+                name="subscription_paused_since",
+            ),
+            models.CheckConstraint(
+                condition=Q(pause_collection=None, pause_collection_resumes_at=None)
+                | Q(pause_collection__in=["keep_as_draft", "mark_uncollectible", "void"]),
+                name="subscription_pause_collection_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(pending_interval=None, pending_interval_count=None, next_pending_invoice_at=None)
+                | Q(
+                    pending_interval__isnull=False, pending_interval_count__gte=1, next_pending_invoice_at__isnull=False
+                ),
+                name="subscription_pending_interval_whole",
             ),
             models.CheckConstraint(
                 condition=Q(collection_method="send_invoice", days_until_due__isnull=False)
@@ -101,6 +198,10 @@ class Subscription(models.Model):
     def has_ended(self) -> bool:
         return self.status in self.ENDED
 
+    @property
+    def is_flexible(self) -> bool:
+        return self.billing_mode == self.BillingMode.FLEXIBLE
+
 
 def cadence_of(price: Price) -> Cadence:
     """How often a recurring price is billed."""
@@ -110,6 +211,10 @@ def cadence_of(price: Price) -> Cadence:
 
 
 class SubscriptionItemQuerySet(models.QuerySet["SubscriptionItem"]):
+    def live(self) -> Self:
+        """Items that are not removed."""
+        return self.filter(deleted_at=None)
+
     def with_current_period(self) -> Self:
         """Items with `current_period_start` and `_end`: of the open period, or the last one of all."""
         latest = ItemPeriod.objects.filter(item=OuterRef("pk")).order_by("-starts_at", "-pk")
@@ -120,21 +225,33 @@ class SubscriptionItemQuerySet(models.QuerySet["SubscriptionItem"]):
 
 
 class SubscriptionItem(models.Model):
-    """One price on a subscription; licensed items have a quantity, metered ones do not."""
+    """One price on a subscription; licensed items have a quantity, metered ones do not.
+
+    `price` and `quantity` are what holds now; what held when is with the periods.
+    """
 
     id = IdField(prefix="si")
     subscription = models.ForeignKey(Subscription, on_delete=models.PROTECT, related_name="items")
     price = models.ForeignKey(Price, on_delete=models.PROTECT, related_name="subscription_items")
     quantity = models.PositiveBigIntegerField(null=True, blank=True)
+    threshold_usage = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="An invoice is made as soon as this much is used in a period."
+    )
+    tax_rates = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(editable=False)
+    deleted_at = models.DateTimeField(null=True, editable=False)
 
     objects = SubscriptionItemQuerySet.as_manager()
 
     class Meta:
         ordering = ("created_at", "id")
         constraints = (
-            models.UniqueConstraint(fields=["subscription", "price"], name="subscription_item_one_per_price"),
+            models.UniqueConstraint(
+                fields=["subscription", "price"],
+                condition=Q(deleted_at=None),
+                name="subscription_item_one_per_price",
+            ),
         )
 
     def __str__(self) -> str:
@@ -147,12 +264,20 @@ class SubscriptionItem(models.Model):
 
 class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):
     def open(self) -> Self:
-        """Periods not closed yet; each item of a running subscription has one."""
+        """Periods that run; each item of a running subscription has one."""
+        return self.filter(closed_at=None, is_cut=False)
+
+    def unbilled(self) -> Self:
+        """Periods not closed yet: those that run, and parts cut off by a change that wait for the next invoice."""
         return self.filter(closed_at=None)
 
     def due(self, at: datetime) -> Self:
-        """Open periods that have ended by `at`."""
-        return self.open().filter(ends_at__lte=at)
+        """Periods to be closed at `at`."""
+        return self.unbilled().filter(bills_at__lte=at)
+
+    def not_parked(self) -> Self:
+        """Periods of subscriptions that are not set aside."""
+        return self.filter(item__subscription__parked_at=None)
 
     def on_clock(self, clock: str | None) -> Self:
         """Periods of customers on the given test clock, or of those that live in real time."""
@@ -160,6 +285,10 @@ class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):
 
     def earliest_end(self) -> datetime | None:
         return self.aggregate(earliest=Min("ends_at"))["earliest"]
+
+    def next_bill(self) -> datetime | None:
+        """When the first of these is to be closed."""
+        return self.aggregate(earliest=Min("bills_at"))["earliest"]
 
     def latest_start(self) -> datetime | None:
         return self.aggregate(latest=Max("starts_at"))["latest"]
@@ -171,15 +300,34 @@ class _PeriodRange(Func):
 
 
 class ItemPeriod(models.Model):
-    """One period of one item, [starts_at, ends_at). Periods of an item tile time; a closed one never changes."""
+    """One period of one item, [starts_at, ends_at), at one price and quantity.
+
+    Periods of an item tile time; a closed one never changes. A change in the middle of a period cuts it in two, each
+    with its own terms. `whole_starts_at` and `whole_ends_at` bound the full period that a shorter one is billed as a
+    share of; null where it is billed in full.
+    """
+
+    class Kind(models.TextChoices):
+        REGULAR = "regular"
+        TRIAL = "trial"  # nothing is billed; an invoice shows it as a free trial
+        FREE = "free"  # nothing is billed, and nothing shown
+        PAUSED = "paused"  # between pause and resume
 
     class Outcome(models.TextChoices):
         INVOICED = "invoiced"
         DISCARDED = "discarded"
+        FREE = "free"
 
     item = models.ForeignKey(SubscriptionItem, on_delete=models.PROTECT, related_name="periods")
+    price = models.ForeignKey(Price, on_delete=models.PROTECT, related_name="+")
+    quantity = models.PositiveBigIntegerField(null=True)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.REGULAR)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
+    bills_at = models.DateTimeField(help_text="When it is closed: at its end; a part that was cut off, with the rest.")
+    is_cut = models.BooleanField(default=False, help_text="Ended by a change before its time.")
+    whole_starts_at = models.DateTimeField(null=True)
+    whole_ends_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True, editable=False)
     outcome = models.CharField(max_length=10, choices=Outcome, null=True, editable=False)
 
@@ -187,7 +335,7 @@ class ItemPeriod(models.Model):
 
     class Meta:
         ordering = ("item", "starts_at")
-        indexes = (models.Index(fields=["ends_at"], condition=Q(closed_at=None), name="item_period_open_by_end"),)
+        indexes = (models.Index(fields=["bills_at"], condition=Q(closed_at=None), name="item_period_to_close"),)
         constraints = (
             ExclusionConstraint(
                 name="item_period_no_overlap",
@@ -196,12 +344,23 @@ class ItemPeriod(models.Model):
                     (_PeriodRange("starts_at", "ends_at", RangeBoundary()), RangeOperators.OVERLAPS),
                 ],
             ),
-            models.UniqueConstraint(fields=["item"], condition=Q(closed_at=None), name="item_period_one_open_per_item"),
+            models.UniqueConstraint(
+                fields=["item"], condition=Q(closed_at=None, is_cut=False), name="item_period_one_open_per_item"
+            ),
             models.CheckConstraint(condition=Q(ends_at__gte=F("starts_at")), name="item_period_forward"),
+            models.CheckConstraint(condition=Q(bills_at__gte=F("ends_at")), name="item_period_billed_after_its_end"),
             models.CheckConstraint(
                 condition=Q(closed_at=None, outcome=None)
-                | Q(closed_at__isnull=False, outcome__in=["invoiced", "discarded"]),
+                | Q(closed_at__isnull=False, outcome__in=["invoiced", "discarded", "free"]),
                 name="item_period_closed_has_outcome",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind__in=["regular", "trial", "free", "paused"]), name="item_period_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(whole_starts_at=None, whole_ends_at=None)
+                | Q(whole_starts_at__lte=F("starts_at"), whole_ends_at__gte=F("ends_at")),
+                name="item_period_part_of_whole",
             ),
         )
 
@@ -211,3 +370,9 @@ class ItemPeriod(models.Model):
     @property
     def period(self) -> Period:
         return Period(self.starts_at, self.ends_at)
+
+    @property
+    def whole(self) -> Period | None:
+        if self.whole_starts_at is None or self.whole_ends_at is None:
+            return None
+        return Period(self.whole_starts_at, self.whole_ends_at)

@@ -1,4 +1,4 @@
-"""Bad inputs to the routes of metering and pricing, each with its exact answer: `bad_inputs.jsonl`, one a line.
+"""Bad inputs to metering, pricing and balances, each with its exact answer: `bad_inputs.jsonl`, one a line.
 
 In a line `{customer}`, `{meter}` and `{key}` stand for ids of this test and a secret key, and a body of
 `["a=", "x", 9]` for "a=" and nine times "x"; a null header is left out. The clock stands still.
@@ -19,6 +19,7 @@ from django.test import Client
 
 from api.keys import Rights, create_api_key
 from core import clock
+from customers.models import CustomerBalanceTransaction
 from meters.models import MeterEvent
 from pricing.coupons import CouponSpec, create_coupon
 from pricing.promotion_codes import PromotionCodeSpec, create_promotion_code
@@ -92,6 +93,7 @@ def test_each_bad_input_has_its_answer(names: dict[str, str]) -> None:
         FILE.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in asked.values()))
     assert wrong == []
     assert MeterEvent.objects.count() == before
+    assert not CustomerBalanceTransaction.objects.exists()
 
 
 def test_the_lines_are_many_and_differ() -> None:
