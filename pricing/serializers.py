@@ -32,13 +32,20 @@ class TransformQuantityParams(Params):
     round = params.Choice(Price.Round, required=True)
 
 
-class CurrencyOptionParams(Params):
-    later = ("custom_unit_amount",)
+class UnitOptionParams(Params):
+    """What a price without tiers costs in a further currency."""
+
+    later: ClassVar[Sequence[str]] = ("custom_unit_amount", "tiers")
 
     tax_behavior = params.Choice(Price.TaxBehavior)
-    tiers = params.Array(TierParams)
     unit_amount = params.Amount()
     unit_amount_decimal = params.DecimalAmount()
+
+
+class CurrencyOptionParams(UnitOptionParams):
+    later = ("custom_unit_amount",)
+
+    tiers = params.Array(TierParams)
 
 
 class AmountParams(Params):
@@ -47,7 +54,7 @@ class AmountParams(Params):
     later: ClassVar[Sequence[str]] = ("custom_unit_amount",)
 
     currency = params.String(required=True, max_length=3)
-    currency_options = params.ByCurrency(CurrencyOptionParams)
+    currency_options = params.ByCurrency(UnitOptionParams)
     metadata = params.MetadataParam()
     recurring = params.Hash(RecurringParams)
     tax_behavior = params.Choice(Price.TaxBehavior)
@@ -70,6 +77,7 @@ class ProductDataParams(Params):
 class CreatePrice(AmountParams):
     active = params.Boolean()
     billing_scheme = params.Choice(Price.BillingScheme)
+    currency_options = params.ByCurrency(CurrencyOptionParams)
     lookup_key = params.String(max_length=200)
     nickname = params.String()
     product = params.String()

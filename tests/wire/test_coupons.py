@@ -409,3 +409,23 @@ def test_percents_are_exact(wire: Wire) -> None:
     for text in ("33.3333", "0.0001", "100"):
         body = percent(wire, percent_off=text).last_response.body
         assert json.loads(body, parse_float=Decimal, parse_int=Decimal)["percent_off"] == Decimal(text)
+
+
+def test_lists_are_cut_by_time_and_place(wire: Wire) -> None:
+    coupon = percent(wire)
+    rate = {"display_name": "VAT", "percentage": 20, "inclusive": False}
+    lists = (
+        (wire.v1.coupons, lambda: percent(wire)),
+        (wire.v1.promotion_codes, lambda: wire.v1.promotion_codes.create({"coupon": coupon.id})),
+        (wire.v1.tax_rates, lambda: wire.v1.tax_rates.create(rate)),
+    )
+    for service, make in lists:
+        first, second = make(), make()
+        assert [one.id for one in service.list({"limit": 1})] == [second.id]
+        assert first.id in [one.id for one in service.list({"starting_after": second.id, "limit": 1})]
+        assert [one.id for one in service.list({"ending_before": first.id, "limit": 1})] == [second.id]
+        at = second.created
+        bounds = {"gt": at - 1, "gte": at, "lt": at + 1, "lte": at}
+        for created in (at, bounds, *({name: value} for name, value in bounds.items())):
+            assert second.id in [one.id for one in service.list({"created": created, "limit": 100})]
+        assert service.list({"created": {"gt": at + 9}}).data == []

@@ -270,3 +270,40 @@ def test_the_default_price_of_a_new_product_has_them_too(wire: Wire) -> None:
     assert product.default_price.metadata.to_dict() == {"a": "1"}
     found = wire.v1.prices.retrieve(product.default_price.id, {"expand": ["currency_options"]})
     assert found.currency_options["eur"].unit_amount == 450
+
+
+EACH_WAY = [
+    {"up_to": 5, "unit_amount": 4, "flat_amount": 1},
+    {"up_to": "inf", "unit_amount_decimal": "0.5", "flat_amount_decimal": "1.5"},
+]
+
+
+def test_each_way_to_say_an_amount_in_a_further_currency(wire: Wire) -> None:
+    """When a price is made, when a currency is added, and in the default price of a product."""
+    expand = ["currency_options"]
+    whole, exact = {"unit_amount": 4, "tax_behavior": "inclusive"}, {"unit_amount_decimal": "0.5"}
+    options = {"eur": whole, "jpy": exact}
+    data = {"currency": "usd", "unit_amount": 5, "currency_options": options}
+    product = wire.v1.products.create({"name": "P", "default_price_data": data})
+    later = wire.price()
+    wire.v1.prices.update(later.id, {"currency_options": options})
+    for price in (product.default_price, later.id, wire.price(currency_options=options).id):
+        found = wire.v1.prices.retrieve(price, {"expand": expand}).currency_options
+        assert (found["eur"].unit_amount, found["eur"].tax_behavior) == (4, "inclusive")
+        assert found["jpy"].unit_amount_decimal == "0.5"
+
+    tiers = {"eur": {"tiers": EACH_WAY}}
+    later = wire.tiered(None, "graduated", [("inf", "5", None)])
+    wire.v1.prices.update(later.id, {"currency_options": tiers})
+    for price in (later, wire.tiered(None, "graduated", [("inf", "5", None)], currency_options=tiers)):
+        found = wire.v1.prices.retrieve(price.id, {"expand": expand}).currency_options["eur"].tiers
+        assert [(tier.up_to, tier.unit_amount_decimal, tier.flat_amount_decimal) for tier in found] == [
+            (5, "4", "1"),
+            (None, "0.5", "1.5"),
+        ]
+
+
+def test_a_product_has_no_tiers_in_its_default_price(wire: Wire) -> None:
+    data = {"currency": "usd", "unit_amount": 5, "currency_options": {"eur": {"tiers": EACH_WAY}}}
+    error = invalid(wire.v1.products.create, {"name": "P", "default_price_data": data})
+    assert (error.code, error.param) == ("parameter_unknown", "default_price_data[currency_options][eur][tiers]")
