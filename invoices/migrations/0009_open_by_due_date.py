@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("invoices", "0004_totals_add_up")]
+    dependencies = [("invoices", "0008_subtotal_and_fewer_indexes")]
 
     operations = [
         migrations.AddIndex(

@@ -30,7 +30,7 @@ DROP FUNCTION subscriptions_status_moves();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("subscriptions", "0004_slices_of_time")]
+    dependencies = [("subscriptions", "0008_fewer_indexes")]
 
     operations = [
         migrations.AddIndex(
