@@ -12,18 +12,17 @@ from datetime import datetime
 from django.db import transaction
 
 from core.copying import copy_models, next_keys, update_models
-from invoices.build import build_invoice
-from invoices.finalize import finalize_drafts, one_per_customer
+from invoices.finalize import freeze, one_per_customer
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceItem
-from invoices.write import Computed, insert_drafts, new_invoice
+from invoices.write import Computed, computed_invoice, insert_invoices, new_invoice
 from pricing.models import Price
 from subscriptions.cancel import end
 from subscriptions.locks import lock_subscriptions
 from subscriptions.models import ItemPeriod, ItemPeriodQuerySet, Subscription
 from subscriptions.pause import hold_back
 from subscriptions.slices import close_slices, next_slice
-from subscriptions.trials import follow_trial
+from subscriptions.trials import Missing, follow_trial, what_follows
 
 Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReason
 
@@ -125,6 +124,8 @@ def find_next(subscription: Subscription) -> Closing | None:
     if not unbilled:
         return None
     boundary = min(period.bills_at for period in unbilled)
+    if what_follows(subscription, boundary) in (Missing.PAUSE, Missing.CANCEL):
+        return None
     closing = Closing(subscription, [period for period in unbilled if period.bills_at == boundary])
     closing.opened = next_periods(closing)
     return closing
@@ -186,7 +187,7 @@ def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
         )
         for closing in closings
     ]
-    computed, at_once = [], []
+    computed = []
     for closing, content in zip(closings, gather(wanted), strict=True):
         if content.is_empty:
             continue
@@ -200,15 +201,17 @@ def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
             auto_advance=not closing.is_over,
             automatically_finalizes_at=None if closing.is_over else at + closing.subscription.customer.invoice_grace,
         )
-        computed.append(Computed(invoice, build_invoice(content)))
-        if not (
-            closing.is_over or closing.subscription.customer.invoice_grace or closing.subscription.pause_collection
-        ):
-            at_once.append(computed[-1])
-    insert_drafts(computed)
+        computed.append(computed_invoice(invoice, content))
+    freeze([one for one in computed if _is_final_at_once(one.invoice)], at)
+    insert_invoices(computed)
     name_latest(computed)
-    finalize_drafts([each.invoice for each in at_once], at=at, computed=at_once)
     return [each.invoice for each in computed]
+
+
+def _is_final_at_once(invoice: Invoice) -> bool:
+    """Whether a new invoice needs no grace; one whose collection is paused is seen to when it is stored."""
+    paused = invoice.subscription is not None and invoice.subscription.pause_collection
+    return invoice.auto_advance and not (invoice.customer.invoice_grace or paused)
 
 
 def take_pending(pending: Mapping[str, list[InvoiceItem]], subscription: Subscription) -> list[InvoiceItem]:

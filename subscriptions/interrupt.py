@@ -40,11 +40,17 @@ def interrupt(subscription: Subscription, *, at: datetime, bill_usage: bool = Tr
 
 
 def begin(subscription: Subscription, *, at: datetime) -> list[ItemPeriod]:
-    """Open a period of each item at `at`, of the kind that follows from the subscription. The caller holds the lock."""
+    """Open a period of each item at `at`, of the kind that follows from the subscription; what is to end with its
+    period ends with the new one. The caller holds the lock."""
     items = SubscriptionItem.objects.live().filter(subscription=subscription).select_related("price__product")
+    if subscription.cancel_at_period_end:
+        subscription.cancel_at = None
     opened = [next_slice(item, subscription, start=at) for item in items]
     for period in opened:
         period.save(force_insert=True)
+    if subscription.cancel_at_period_end:
+        subscription.cancel_at = max((period.ends_at for period in opened), default=at)
+        subscription.save(update_fields=["cancel_at"])
     return opened
 
 

@@ -83,11 +83,9 @@ def follow_trial(subscription: Subscription, *, at: datetime) -> None:
 
     The caller holds the lock, has closed the periods of the trial, and opens those that follow.
     """
-    if not subscription.is_trialing or subscription.trial_end is None or at < subscription.trial_end:
+    wish = what_follows(subscription, at)
+    if wish is None:
         return
-    if subscription.cancel_at is not None and subscription.cancel_at <= at:
-        return
-    wish = Missing.CREATE_INVOICE if has_payment_method(subscription) else subscription.missing_payment_method
     if wish == Missing.CANCEL:
         biller().bill_end(subscription, at=at, invoice_now=False)
         end(subscription, at=at)
@@ -96,6 +94,15 @@ def follow_trial(subscription: Subscription, *, at: datetime) -> None:
     subscription.status = Subscription.Status.PAUSED if paused else Subscription.Status.ACTIVE
     subscription.paused_at = at if paused else None
     subscription.save(update_fields=["status", "paused_at"])
+
+
+def what_follows(subscription: Subscription, at: datetime) -> str | None:
+    """What becomes of a subscription whose trial is over by `at`; None for one in no trial, or that ends with it."""
+    if not subscription.is_trialing or subscription.trial_end is None or at < subscription.trial_end:
+        return None
+    if subscription.cancel_at is not None and subscription.cancel_at <= at:
+        return None
+    return Missing.CREATE_INVOICE if has_payment_method(subscription) else subscription.missing_payment_method
 
 
 def has_payment_method(subscription: Subscription) -> bool:
@@ -129,6 +136,8 @@ def _end_now(subscription: Subscription, at: datetime) -> None:
 
 
 def _move_end(subscription: Subscription, until: datetime) -> None:
+    if subscription.cancel_at_period_end:
+        subscription.cancel_at = until
     _set_end(subscription, until)
     ends_at = min(until, subscription.cancel_at) if subscription.cancel_at else until
     parts = ItemPeriod.objects.unbilled().filter(item__subscription=subscription, kind=Kind.TRIAL)
@@ -151,4 +160,6 @@ def _set_end(subscription: Subscription, until: datetime) -> None:
     """The anchor goes with the end of a trial, to whatever day that is."""
     subscription.trial_end = subscription.billing_cycle_anchor = until
     subscription.anchor_day = None
-    subscription.save(update_fields=["status", "trial_start", "trial_end", "billing_cycle_anchor", "anchor_day"])
+    subscription.save(
+        update_fields=["status", "trial_start", "trial_end", "billing_cycle_anchor", "anchor_day", "cancel_at"]
+    )

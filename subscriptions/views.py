@@ -186,7 +186,7 @@ def _by_period(queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> Qu
     for name, column in (("current_period_start", "starts_at"), ("current_period_end", "ends_at")):
         if name in given:
             bounds = {f"{column}__{bound}": at for bound, at in given[name].items()}
-            periods = ItemPeriod.objects.open().filter(**bounds)
+            periods = ItemPeriod.objects.open().unpaused().filter(**bounds)
             queryset = queryset.filter(pk__in=periods.values_list("item__subscription_id", flat=True))
     return queryset
 

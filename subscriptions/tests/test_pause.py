@@ -221,6 +221,16 @@ def test_a_pause_before_the_end_that_was_known() -> None:
     assert (used.status, totals()) == ("canceled", [20])
 
 
+def test_an_end_with_the_period_goes_with_the_new_anchor() -> None:
+    paid = seats()
+    update_subscription(paid.pk, changes={}, cancellation=Cancellation(cancel_at_period_end=True), at=JAN)
+    pause_subscription(paid.pk, at=PAUSE)
+    resumed = resume_subscription(paid.pk, at=PAUSE + timedelta(days=1))
+    assert (resumed.cancel_at, resumed.cancel_at_period_end) == (utc(2026, 2, 12), True)
+    catch_up(paid, APR)
+    assert (paid.status, paid.ended_at) == ("canceled", utc(2026, 2, 12))
+
+
 def test_a_trial_that_ends_in_a_pause_can_be_resumed() -> None:
     trial = seats(trial=Trial(days=10, missing_payment_method="pause"))
     catch_up(trial, utc(2026, 2, 10))

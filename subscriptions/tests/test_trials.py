@@ -11,6 +11,7 @@ from invoices.biller import InvoiceBiller
 from invoices.close import close_period
 from invoices.finalize import finalize_invoice
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.preview import NothingUpcoming, preview_next
 from subscriptions.cancel import cancel_subscription
 from subscriptions.change import Cancellation, update_subscription
 from subscriptions.models import ItemPeriod, Subscription
@@ -141,6 +142,28 @@ def test_a_trial_canceled_while_it_lasts_can_go_on_after_all() -> None:
     assert slices(trial) == [("trial", JAN, JAN + DAY, None)]
     update_subscription(trial.pk, changes={}, cancellation=Cancellation(cancel_at=None), at=JAN)
     assert slices(trial) == [("trial", JAN, JAN + 60 * DAY, None)]
+
+
+def test_an_end_with_the_period_goes_with_the_end_of_the_trial() -> None:
+    trial = both(cancel_at_period_end=True)
+    assert change(trial, at=JAN + DAY, end=JAN + 20 * DAY).cancel_at == JAN + 20 * DAY
+    assert slices(trial) == [("trial", JAN, JAN + 20 * DAY, None)] * 2
+    assert change(trial, at=JAN + 2 * DAY, end="now").cancel_at == utc(2026, 2, 3)
+    assert slices(trial)[1] == ("regular", JAN + 2 * DAY, utc(2026, 2, 3), None)
+    assert change(trial, at=JAN + 3 * DAY, end=JAN + 40 * DAY).cancel_at == JAN + 40 * DAY
+    close_period(trial.pk, JAN + 40 * DAY)
+    assert (state(trial)[0], trial.ended_at) == ("canceled", JAN + 40 * DAY)
+
+
+@pytest.mark.parametrize(("missing", "total"), [("create_invoice", 2000), ("pause", None), ("cancel", None)])
+def test_the_invoice_to_come_is_that_after_the_trial(missing: str, total: int | None) -> None:
+    trial = both(trial=Trial(days=14, missing_payment_method=missing))
+    make.event(trial.customer, value="9", at=JAN)
+    if total is None:
+        with pytest.raises(NothingUpcoming):
+            preview_next(trial, at=JAN)
+    else:
+        assert preview_next(trial, at=JAN)[0].total == total
 
 
 @pytest.mark.parametrize("invoice_now", [False, True])
