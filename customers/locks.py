@@ -25,9 +25,11 @@ def lock_customers(customer_ids: Iterable[str], *, skip_locked: bool = False) ->
     ids = sorted(set(customer_ids))
     locked = TestClock.objects.select_for_update(no_key=True, of=("self",))
     clocks = {
-        clock.pk: clock for clock in locked.filter(pk__in=Customer.objects.filter(pk__in=ids).values("test_clock"))
+        clock.pk: clock for clock in locked.filter(pk__in=Customer.objects.filter(pk__any_of=ids).values("test_clock"))
     }
-    rows = Customer.objects.select_for_update(no_key=True, skip_locked=skip_locked).filter(pk__in=ids).order_by("pk")
+    rows = (
+        Customer.objects.select_for_update(no_key=True, skip_locked=skip_locked).filter(pk__any_of=ids).order_by("pk")
+    )
     customers = {customer.pk: customer for customer in rows}
     for customer in customers.values():
         customer.test_clock = clocks[customer.test_clock_id] if customer.test_clock_id else None
