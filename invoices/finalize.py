@@ -17,6 +17,7 @@ from customers.locks import lock_customer, lock_customers
 from customers.numbers import take_numbers_of_many
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.pause import keep_paused, settle_paused
 from invoices.write import TOTALS, Computed, computed_invoice, rewrite_drafts
 from pricing.discounts import spend
 from subscriptions.models import ItemPeriod
@@ -74,7 +75,7 @@ def finalize_if_due(invoice_id: str, at: datetime) -> Invoice | None:
         invoice = lock_invoice(invoice_id)
         if not Invoice.objects.to_finalize(at).filter(pk=invoice.pk).exists():
             return None
-        return finalize_draft(invoice, at=at)
+        return finalize_draft(invoice, at=at) if keep_paused([invoice]) else invoice
 
 
 def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
@@ -86,7 +87,7 @@ def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
         invoices = list(due.select_for_update(no_key=True).order_by("automatically_finalizes_at", "pk"))
         for invoice in invoices:
             invoice.customer = customers[invoice.customer_id]
-        finalize_drafts(invoices, at=at)
+        finalize_drafts(keep_paused(invoices), at=at)
         return {invoice.pk for invoice in invoices}
 
 
@@ -117,6 +118,7 @@ def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime) -> None:
         rewrite_drafts(computed)
         freeze(computed, at)
         update_models(Invoice, some, WRITTEN)
+        settle_paused(some, at=at)
 
 
 def freeze(computed: Sequence[Computed], at: datetime) -> None:

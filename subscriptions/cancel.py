@@ -10,8 +10,7 @@ from customers.models import Customer
 from subscriptions.biller import biller
 from subscriptions.locks import lock_for_change
 from subscriptions.models import ItemPeriod, Subscription
-from subscriptions.periods import next_boundary
-from subscriptions.slices import end_slice
+from subscriptions.slices import end_slice, natural_end
 
 REQUESTED = "cancellation_requested"
 
@@ -45,14 +44,16 @@ def cancel_subscription(
 
 
 def end(subscription: Subscription, *, at: datetime) -> None:
-    """Mark a subscription whose periods are all closed as ended at `at`."""
-    subscription.status = Subscription.Status.CANCELED
+    """Mark a subscription whose periods are all closed as ended at `at`; a pause ends with it."""
+    subscription.status = subscription.status_at_end
+    subscription.paused_at = None
     subscription.ended_at = at
     if subscription.canceled_at is None:
         subscription.canceled_at = at
     subscription.save(
         update_fields=[
             "status",
+            "paused_at",
             "ended_at",
             "canceled_at",
             "cancellation_reason",
@@ -75,8 +76,8 @@ def schedule_cancellation(
     `cancel_at` may be "min_period_end" or "max_period_end". The caller holds the lock.
     Raises InvalidRequest; NotSupported where a licensed item would have to be credited.
     """
-    periods = list(ItemPeriod.objects.open().filter(item__subscription=subscription).select_related("item__price"))
-    naturals = {period: next_boundary(subscription.anchor, period.item.cadence, period.starts_at) for period in periods}
+    periods = list(ItemPeriod.objects.open().filter(item__subscription=subscription).select_related("price"))
+    naturals = {period: natural_end(period, subscription) for period in periods}
     ends = set(naturals.values())
     when = _period_end(ends) if at_period_end else _resolve(cancel_at, ends)
     if when is not None and when <= at:
@@ -85,7 +86,7 @@ def schedule_cancellation(
         ends_at = min(natural, when) if when else natural
         if ends_at == period.ends_at:
             continue
-        if prorate and not period.item.price.is_metered:
+        if prorate and not period.price.is_metered and period.kind == ItemPeriod.Kind.REGULAR:
             raise NotSupported(
                 "Crediting the unused time of a licensed item is not supported yet: pass proration_behavior=none, "
                 "or cancel at the end of the period.",

@@ -7,6 +7,13 @@ from api import objects, params
 from api.params import ListParams, Params
 from pricing.serializers import PlanObject, PriceObject
 from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.pause_serializers import (
+    PauseCollectionObject,
+    PauseCollectionParams,
+    StatusDetailsObject,
+    TrialSettingsObject,
+    TrialSettingsParams,
+)
 
 STRIPE_STATUSES = (
     "active",
@@ -72,9 +79,7 @@ class SubscriptionParams(Params):
         "payment_settings",
         "pending_invoice_item_interval",
         "transfer_data",
-        "trial_end",
         "trial_from_plan",
-        "trial_settings",
     )
 
     cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end"))
@@ -84,10 +89,12 @@ class SubscriptionParams(Params):
     description = params.String(unset=True, max_length=500)
     metadata = params.MetadataParam()
     proration_behavior = params.Choice(["create_prorations", "none"])
+    trial_end = params.UnixTime(words=("now",))
+    trial_settings = params.Hash(TrialSettingsParams)
 
 
 class CreateSubscription(SubscriptionParams):
-    later = (*SubscriptionParams.later, "backdate_start_date", "customer_account", "trial_period_days")
+    later = (*SubscriptionParams.later, "backdate_start_date", "customer_account")
 
     billing_cycle_anchor = params.UnixTime()
     billing_cycle_anchor_config = params.Hash(AnchorConfigParams)
@@ -95,6 +102,7 @@ class CreateSubscription(SubscriptionParams):
     currency = params.String(max_length=3)
     customer = params.String(required=True)
     items = params.Array(ItemParams, required=True, max_length=100)
+    trial_period_days = params.Integer(minimum=1, maximum=730)
 
 
 class UpdateSubscription(SubscriptionParams):
@@ -102,11 +110,11 @@ class UpdateSubscription(SubscriptionParams):
         *SubscriptionParams.later,
         "billing_cycle_anchor",
         "items",
-        "pause_collection",
         "proration_date",
     )
 
     cancellation_details = params.Hash(CancellationDetailsParams)
+    pause_collection = params.Hash(PauseCollectionParams, unset=True)
 
 
 class CancelSubscription(Params):
@@ -165,10 +173,17 @@ class AnchorConfigObject(objects.Object):
         return {name: config.get(name) for name in ("day_of_month", "hour", "minute", "month", "second")}
 
 
+class FlexibleObject(objects.Object):
+    """Null in classic mode."""
+
+    def to_representation(self, instance: Subscription) -> Any:
+        return {"proration_discounts": instance.proration_discounts} if instance.is_flexible else None
+
+
 class BillingModeObject(objects.Object):
-    flexible = objects.Fixed({"proration_discounts": "included"})
-    type = objects.Const("flexible")
-    updated_at = objects.Const(None)
+    flexible = FlexibleObject(source="*")
+    type = objects.Text(source="billing_mode")
+    updated_at = objects.UnixTime(source="billing_mode_updated_at")
 
 
 class CancellationDetailsObject(objects.Object):
@@ -225,7 +240,7 @@ class SubscriptionObject(objects.Object):
     metadata = objects.Metadata()
     next_pending_invoice_item_invoice = objects.Const(None)
     on_behalf_of = objects.Const(None)
-    pause_collection = objects.Const(None)
+    pause_collection = PauseCollectionObject(source="*")
     payment_settings = objects.Fixed(
         {
             "payment_method_options": None,
@@ -239,10 +254,9 @@ class SubscriptionObject(objects.Object):
     schedule = objects.Const(None)
     start_date = objects.UnixTime()
     status = objects.Text()
+    status_details = StatusDetailsObject(source="*")
     test_clock = objects.ObjectId(source="customer.test_clock_id")
     transfer_data = objects.Const(None)
-    trial_end = objects.Const(None)
-    trial_settings = objects.Fixed(
-        {"end_behavior": {"billing_cycle_anchor": None, "missing_payment_method": "create_invoice"}}
-    )
-    trial_start = objects.Const(None)
+    trial_end = objects.UnixTime()
+    trial_settings = TrialSettingsObject(source="*")
+    trial_start = objects.UnixTime()

@@ -16,6 +16,7 @@ from subscriptions.cancel import schedule_cancellation
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
+from subscriptions.trials import Trial, first_trial, first_trial_end
 
 MAX_ITEMS = 20
 SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # as Stripe allows
@@ -46,6 +47,7 @@ class SubscriptionSpec:
     currency: str | None = None
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    trial: Trial = field(default_factory=Trial)
 
 
 def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetime) -> Subscription:
@@ -61,7 +63,8 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         at = customer.now(at).replace(microsecond=0)
         prices = _prices(spec.items)
         currency = _currency(customer, prices, spec.currency)
-        anchor = _anchor(spec, prices, at)
+        trial_end = first_trial_end(spec.trial, at=at)
+        anchor = _anchor(spec, prices, trial_end or at)
         subscription = Subscription.objects.create(
             customer=customer,
             currency=currency,
@@ -74,6 +77,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
             created_at=at,
             description=spec.description,
             metadata=dict(spec.metadata),
+            **first_trial(spec.trial, at, trial_end),
         )
         _open_items(subscription, spec.items, prices, at)
         set_currency(customer, currency)
@@ -182,7 +186,9 @@ def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> An
     if spec.billing_cycle_anchor is None:
         return Anchor(at=at)
     if spec.billing_cycle_anchor < at:
-        raise InvalidRequest("billing_cycle_anchor cannot be in the past.", param="billing_cycle_anchor")
+        raise InvalidRequest(
+            "billing_cycle_anchor cannot be in the past, or within the trial.", param="billing_cycle_anchor"
+        )
     latest = min(boundary(Anchor(at=at), cadence, 1) for cadence in cadences)
     if spec.billing_cycle_anchor > latest:
         raise InvalidRequest(

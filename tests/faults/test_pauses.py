@@ -23,6 +23,7 @@ from invoices.models import Invoice
 from invoices.settle import pay_invoice, void_invoice
 from subscriptions.cancel import cancel_subscription
 from subscriptions.models import ItemPeriod
+from subscriptions.pause import pause_subscription
 from tests import make
 from tests.faults import broken
 from tests.faults.accounts import FEB, HOUR, MAR, Account, Catalog, catalog, subscribed, with_draft
@@ -72,8 +73,12 @@ def update(account: Account) -> Verb:
     return lambda: update_customer(account.customer.pk, changes={"name": "Grace"})
 
 
-VERBS = (close, finalize, cancel, record, pay, void, update)
-AT_EVERY_STEP = {(close, finalize), (close, cancel), (finalize, record)}
+def pause(account: Account) -> Verb:
+    return lambda: pause_subscription(account.subscription.pk, at=MAR - SECOND)
+
+
+VERBS = (close, finalize, cancel, record, pay, void, update, pause)
+AT_EVERY_STEP = {(close, finalize), (close, cancel), (finalize, record), (pause, close), (pause, cancel)}
 PAIRS = list(product(VERBS, VERBS))
 
 

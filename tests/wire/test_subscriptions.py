@@ -210,7 +210,7 @@ def test_an_event_at_the_start_counts_and_one_at_the_end_does_not(wire: Wire) ->
         ({"cancel_at": FEB, "cancel_at_period_end": True}, "cancel_at", "parameters_exclusive"),
         ({"proration_behavior": "always_invoice"}, "proration_behavior", None),
         ({"billing_mode": {"type": "classic"}}, "billing_mode[type]", None),
-        ({"trial_period_days": 7}, "trial_period_days", "parameter_unknown"),
+        ({"trial_from_plan": True}, "trial_from_plan", "parameter_unknown"),
         ({"description": "d" * 501}, "description", None),
     ],
 )
