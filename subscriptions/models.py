@@ -300,7 +300,8 @@ class ItemPeriod(models.Model):
 
     Periods of an item tile time; a closed one never changes. A change in the middle of a period cuts it in two, each
     with its own terms. `whole_starts_at` and `whole_ends_at` bound the full period that a shorter one is billed as a
-    share of; null where it is billed in full.
+    share of; null where it is billed in full. `billed_*` say what else than a line of its own has billed a licensed one:
+    a change in the middle of a period (the amount in minor units, for which time, and by which lines or invoice items).
     """
 
     class Kind(models.TextChoices):
@@ -324,6 +325,10 @@ class ItemPeriod(models.Model):
     is_cut = models.BooleanField(default=False, help_text="Ended by a change before its time.")
     whole_starts_at = models.DateTimeField(null=True)
     whole_ends_at = models.DateTimeField(null=True)
+    billed_amount = models.BigIntegerField(null=True, editable=False)
+    billed_starts_at = models.DateTimeField(null=True, editable=False)
+    billed_ends_at = models.DateTimeField(null=True, editable=False)
+    billed_by = ArrayField(models.CharField(max_length=64), default=list, editable=False)
     closed_at = models.DateTimeField(null=True, editable=False)
     outcome = models.CharField(max_length=10, choices=Outcome, null=True, editable=False)
 
@@ -357,6 +362,11 @@ class ItemPeriod(models.Model):
                 condition=Q(whole_starts_at=None, whole_ends_at=None)
                 | Q(whole_starts_at__lte=F("starts_at"), whole_ends_at__gte=F("ends_at")),
                 name="item_period_part_of_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(billed_amount=None, billed_starts_at=None, billed_ends_at=None)
+                | Q(billed_amount__isnull=False, billed_ends_at__gte=F("billed_starts_at")),
+                name="item_period_billed_for_a_time",
             ),
         )
 
