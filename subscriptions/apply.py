@@ -15,9 +15,7 @@ from subscriptions.plan import Planned
 _NOT_RUNNING = (Subscription.Status.TRIALING, Subscription.Status.PAUSED)
 
 
-def apply_plan(
-    subscription: Subscription, planned: Sequence[Planned], *, at: datetime, proration: Proration
-) -> None:
+def apply_plan(subscription: Subscription, planned: Sequence[Planned], *, at: datetime, proration: Proration) -> None:
     """Give items the prices and quantities planned for them from `at` on, and bill what that costs.
 
     `planned` holds every item that stays, goes or comes. The caller holds the customer's lock, and `at` is a whole
@@ -33,13 +31,13 @@ def apply_plan(
         item = _store_item(subscription, plan, at)
         if moves_on:
             move(moves, item, plan)
-    store_moves(moves)
+    begun = store_moves(moves)
     if resets or (changed and proration.is_wanted and (at_once or proration.behavior == ALWAYS_INVOICE)):
-        biller().invoice_now(subscription, at=at)
+        biller().invoice_now(subscription, at=at, slices=begun, proration_date=moves.since)
 
 
 def _resets(subscription: Subscription, proration: Proration, *, at_once: bool) -> bool:
-    """Whether all periods begin anew: when asked for, and in classic mode by itself where a change is billed at once."""
+    """Whether all periods begin anew: as asked for, and by itself in classic mode where a change is billed at once."""
     runs = subscription.status not in _NOT_RUNNING
     if proration.resets_anchor and not runs:
         raise InvalidRequest(

@@ -13,13 +13,13 @@ from subscriptions.periods import Period
 
 @dataclass(frozen=True)
 class PendingItem:
-    """An amount that waits for an invoice, in minor units: a proration, or what a backdated start owes.
+    """An amount that a change makes, for the next invoice: a credit for unused time, or a debit for the rest of it.
 
     `credited_lines` are the invoice lines that a credit takes back.
     """
 
-    subscription_item: SubscriptionItem
-    price: Price
+    subscription_item: str | None
+    price: str
     amount: int
     quantity: Decimal
     unit_amount: Decimal | None
@@ -27,13 +27,17 @@ class PendingItem:
     formula: str
     period: Period
     proration: bool = True
-    credited_lines: Sequence[str] = ()
     discountable: bool = False
+    credited_lines: tuple[str, ...] = ()
+    tax_rates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Billed:
-    """What was billed for a licensed slice, after discounts: an amount for a period, on lines or waiting items."""
+class BilledFor:
+    """What a slice was billed on invoices that are not void: after discounts, before taxes.
+
+    `period` is the time it pays for. `by` are the lines or waiting invoice items that bill it, `lines` only lines.
+    """
 
     amount: int
     period: Period
@@ -44,8 +48,8 @@ class Billed:
 class Biller(Protocol):
     """Those that change something are called inside the transaction of the change, with the customer locked."""
 
-    def bill_start(self, subscription: Subscription, *, at: datetime, prorate: bool) -> None:
-        """Invoice what a new subscription owes in advance; `prorate` False leaves a stub period free."""
+    def bill_start(self, subscription: Subscription, *, at: datetime) -> None:
+        """Invoice what a new subscription owes in advance."""
 
     def bill_due(self, subscription: Subscription, *, at: datetime) -> None:
         """Close the periods that have ended by `at`, so that a change begins from an up-to-date state."""
@@ -56,16 +60,23 @@ class Biller(Protocol):
     def add_pending(self, subscription: Subscription, items: Sequence[PendingItem], *, at: datetime) -> list[str]:
         """Keep amounts for the next invoice; their ids, in their order."""
 
-    def invoice_now(self, subscription: Subscription, *, at: datetime, reason: str = "subscription_update") -> None:
-        """Invoice at once what waits: pending items, metered slices that were cut off, open licensed slices not billed."""
+    def invoice_now(
+        self,
+        subscription: Subscription,
+        *,
+        at: datetime,
+        slices: Sequence[ItemPeriod] = (),
+        proration_date: datetime | None = None,
+    ) -> None:
+        """Invoice at once what is pending, what changes have cut off, and slices in advance that begin now."""
 
-    def billed_for(self, periods: Sequence[ItemPeriod]) -> Mapping[int, Billed]:
-        """What was billed for licensed slices, by the slice's key; one for which nothing was is not there."""
+    def billed_for(self, periods: Sequence[ItemPeriod]) -> Mapping[int, BilledFor]:
+        """What each of these slices was billed, by its key; one that was not is missing."""
 
     def outstanding_credit(
         self, item: SubscriptionItem, *, price: Price, quantity: Decimal, period: Period
     ) -> int | None:
-        """The amount of a credit for just this that no later debit has undone."""
+        """The amount of a proration that credits just this, if no later one has debited it again."""
 
     def reads_again(self, period: ItemPeriod) -> bool:
         """Whether the invoice of a closed period will read its usage again, as a draft does."""

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from subscriptions.apply import apply_plan
-from subscriptions.cancel import lock_for_change
+from subscriptions.locks import lock_for_change
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.moves import Proration
 from subscriptions.plan import ItemChange, plan_items

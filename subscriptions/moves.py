@@ -4,14 +4,14 @@ Licensed slices are billed in advance: the unused time of the old one is credite
 ones are billed in arrears: the old slice waits for the next invoice, or its usage is lost, as the mode has it.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.errors import InvalidRequest
 from pricing.models import Price
-from subscriptions.biller import Billed, PendingItem, biller
-from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
-from subscriptions.pending import billed_for, credit_item, debit_item
+from subscriptions.biller import BilledFor, PendingItem, biller
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
+from subscriptions.pending import billed_for, credit_item, debit_item, keep_billed
 from subscriptions.periods import Period
 from subscriptions.plan import Planned
 from subscriptions.slices import Kind, Terms, close_slices, cut_slice, next_slice
@@ -47,11 +47,16 @@ class Moves:
     proration: Proration
     resets: bool
     running: dict[str, ItemPeriod]
-    billed: dict[int, Billed]
+    billed: dict[int, BilledFor]
     owed: list[PendingItem] = field(default_factory=list)
     opened: list[tuple[ItemPeriod, int | None]] = field(default_factory=list)
 
-    def billed_before(self, before: ItemPeriod | None) -> Billed | None:
+    @property
+    def since(self) -> datetime:
+        """From when to prorate."""
+        return self.proration.date or self.at
+
+    def billed_before(self, before: ItemPeriod | None) -> BilledFor | None:
         return self.billed.get(before.pk) if before else None
 
 
@@ -79,24 +84,32 @@ def move(moves: Moves, item: SubscriptionItem, plan: Planned) -> None:
         _open(moves, item, Terms(plan.price, plan.quantity), before)
 
 
-def store_moves(moves: Moves) -> None:
-    """Store what is owed as pending items, and the new slices with what has billed them."""
+def store_moves(moves: Moves) -> list[ItemPeriod]:
+    """Store what is owed as pending items, and the new slices; returns those that are to be billed in advance."""
     ids = biller().add_pending(moves.subscription, moves.owed, at=moves.at) if moves.owed else []
     for slice, number in moves.opened:
         if number is not None:
             slice.billed_by = [ids[number]]
         slice.save(force_insert=True)
+    slices = [slice for slice, _ in moves.opened]
+    return [slice for slice in slices if slice.quantity is not None and slice.kind == Kind.REGULAR and moves.resets]
 
 
 def _end(moves: Moves, before: ItemPeriod, plan: Planned) -> None:
-    if before.kind == Kind.REGULAR and before.quantity is not None and moves.proration.is_wanted:
-        billed = moves.billed_before(before)
-        since = _since(moves, _creditable(before, billed if moves.subscription.is_flexible else None))
-        moves.owed += credit_item(before, at=since, flexible=moves.subscription.is_flexible, billed=billed)
+    if before.kind == Kind.REGULAR and before.quantity is not None:
+        _end_licensed(moves, before, moves.billed_before(before))
     cut_slice(before, moves.at)
     outcome = _outcome(moves, before, plan)
     if outcome is not None:
         close_slices([before], at=moves.at, outcome=outcome)
+
+
+def _end_licensed(moves: Moves, before: ItemPeriod, billed: BilledFor | None) -> None:
+    if moves.proration.is_wanted:
+        since = _since(moves, _creditable(before, billed if moves.subscription.is_flexible else None))
+        moves.owed += credit_item(before, at=since, flexible=moves.subscription.is_flexible, billed=billed)
+    keep_billed(before, billed)
+    before.save(update_fields=["billed_amount", "billed_starts_at", "billed_ends_at", "billed_by"])
 
 
 def _outcome(moves: Moves, before: ItemPeriod, plan: Planned) -> str | None:
@@ -119,26 +132,26 @@ def _loses_usage(moves: Moves, price: Price, plan: Planned) -> bool:
 def _open(moves: Moves, item: SubscriptionItem, terms: Terms, before: ItemPeriod | None) -> None:
     kind = before.kind if before else _KINDS.get(Status(moves.subscription.status), Kind.REGULAR)
     slice = next_slice(item, moves.subscription, start=moves.at, terms=terms, kind=kind)
+    if before and not moves.resets and cadence_of(before.price) == cadence_of(terms.price):
+        slice.period_starts_at = before.period_starts_at or before.starts_at
     number = None
     if slice.quantity is not None and slice.kind == Kind.REGULAR and not moves.resets:
         number = _settle(moves, slice, moves.billed_before(before))
     moves.opened.append((slice, number))
 
 
-def _settle(moves: Moves, slice: ItemPeriod, before: Billed | None) -> int | None:
+def _settle(moves: Moves, slice: ItemPeriod, before: BilledFor | None) -> int | None:
     """Debit a licensed slice that begins in the middle of a period, or keep what has billed the one before it."""
     debits: list[PendingItem] = []
     if moves.proration.is_wanted:
         debits = debit_item(slice, at=_since(moves, slice.whole or slice.period))
-        before = Billed(debits[0].amount, debits[0].period, (), ()) if debits else None
-    before = before or Billed(0, slice.period, (), ())
-    slice.billed_amount, slice.billed_by = before.amount, list(before.by)
-    slice.billed_starts_at, slice.billed_ends_at = before.period.start, before.period.end
+        before = BilledFor(debits[0].amount, debits[0].period, (), ()) if debits else None
+    keep_billed(slice, before or BilledFor(0, slice.period, (), ()))
     moves.owed += debits
     return len(moves.owed) - 1 if debits else None
 
 
-def _creditable(before: ItemPeriod, billed: Billed | None) -> Period:
+def _creditable(before: ItemPeriod, billed: BilledFor | None) -> Period:
     """Within which time a credit for a slice can begin."""
     start = billed.period.start if billed else (before.whole or before.period).start
     return Period(start, max(before.ends_at, start))

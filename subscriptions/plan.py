@@ -146,9 +146,7 @@ def _check_together(subscription: Subscription, planned: Iterable[Planned]) -> N
             param="items",
         )
     if any(price.currency != subscription.currency for price in prices):
-        raise InvalidRequest(
-            f"The prices of this subscription must be in {subscription.currency}.", param="items"
-        )
+        raise InvalidRequest(f"The prices of this subscription must be in {subscription.currency}.", param="items")
     if not subscription.is_flexible and len({cadence_of(price) for price in prices}) > 1:
         raise InvalidRequest(
             "All items of a subscription in classic billing mode must have the same interval; flexible billing mode "
