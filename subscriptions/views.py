@@ -66,7 +66,13 @@ class SubscriptionView(ResourceView):
     def destroy(self, request: Request, id: str) -> Response:
         given = self.read()
         return self._answer_fresh(
-            cancel_subscription(id, at=clock.now(), invoice_now=given.get("invoice_now", False), reason=_reason(given))
+            cancel_subscription(
+                id,
+                at=clock.now(),
+                invoice_now=given.get("invoice_now", False),
+                prorate=given.get("prorate", False),
+                reason=_reason(given),
+            )
         )
 
     def filter(self, queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
