@@ -6,6 +6,7 @@ from datetime import datetime
 from subscriptions.biller import BilledFor, PendingItem, biller
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.pending import billed_for, credit_item, debit_item, keep_billed, undo_credit
+from subscriptions.periods import Period
 from subscriptions.slices import Kind, end_slice
 
 
@@ -24,16 +25,16 @@ def refit(subscription: Subscription, ends: Mapping[ItemPeriod, datetime], *, at
     """
     changed = {slice: end for slice, end in ends.items() if end != slice.ends_at}
     billed = billed_for(list(changed))
-    owed: list[PendingItem] = []
     for slice, end in changed.items():
         was_billed = billed.get(slice.pk)
         if slice.quantity is None or slice.kind != Kind.REGULAR or was_billed is None:
             end_slice(slice, end)
             continue
-        if prorate:
-            owed += _prorate(slice, end, was_billed, flexible=subscription.is_flexible)
+        owed = _prorate(slice, end, was_billed, flexible=subscription.is_flexible) if prorate else []
+        ids = biller().add_pending(subscription, owed, at=at)
+        if owed and end > was_billed.period.end:
+            was_billed = _more(was_billed, owed[-1], ids[-1])
         _end_billed(slice, end, was_billed)
-    biller().add_pending(subscription, owed, at=at)
 
 
 def credit_rest(subscription: Subscription, *, at: datetime) -> None:
@@ -60,6 +61,12 @@ def _prorate(slice: ItemPeriod, end: datetime, billed: BilledFor, *, flexible: b
     if end < creditable:
         owed += credit_item(slice, at=end, until=creditable, flexible=flexible, billed=billed)
     return owed
+
+
+def _more(billed: BilledFor, debit: PendingItem, id: str) -> BilledFor:
+    """What was billed together with a debit for the time after it."""
+    period = Period(billed.period.start, debit.period.end)
+    return BilledFor(billed.amount + debit.amount, period, (*billed.by, id), billed.lines)
 
 
 def _end_billed(slice: ItemPeriod, end: datetime, billed: BilledFor) -> None:

@@ -258,3 +258,225 @@ def test_5_7_a_metered_price_is_switched(wire: Wire, mode: str, total: int) -> N
     wire.send(meter, customer, "100", at=MAY)
     wire.advance(clock, JUN + HOUR)
     assert wire.invoices(customer)[-1].total == 15
+
+
+# Intervals and anchors
+
+
+def test_flexible_takes_items_of_different_intervals_and_does_not_move_the_anchor(wire: Wire) -> None:
+    """Ten of thirty days of 30 USD come back; 345 of the 365 days of a year from the anchor are asked for."""
+    clock, customer, subscription = started(wire, wire.price(unit_amount=3000), wire.price(unit_amount=900))
+    item = next(item for item in subscription.items.data if item.price.unit_amount == 3000)
+    yearly = wire.price(interval="year", unit_amount=36_500)
+    wire.advance(clock, TWENTY)
+    changed = change(wire, subscription, {"id": item.id, "price": yearly.id}, expand=["latest_invoice"])
+    assert lines(changed.latest_invoice) == [(-1000, TWENTY, MAY), (34_500, TWENTY, unix(2027, 4))]
+    assert changed.billing_cycle_anchor == APR
+    ends = {item.price.recurring.interval: item.current_period_end for item in changed.items.data}
+    assert ends == {"year": unix(2027, 4), "month": MAY}
+    wire.advance(clock, MAY + HOUR)
+    assert lines(wire.invoices(customer)[-1]) == [(900, MAY, JUN)]
+
+
+def test_classic_takes_one_interval_and_moves_the_anchor(wire: Wire) -> None:
+    clock, customer, subscription = started(wire, wire.price(unit_amount=3000), mode="classic")
+    yearly = wire.price(interval="year", unit_amount=36_500)
+    wire.advance(clock, TWENTY)
+    create = wire.v1.subscription_items.create
+    assert invalid(create, {"subscription": subscription.id, "price": yearly.id}).param == "items"
+    changed = change(wire, subscription, {"id": item_of(subscription), "price": yearly.id}, expand=["latest_invoice"])
+    end = unix(2027, 4, 21)
+    assert lines(changed.latest_invoice) == [(-1000, TWENTY, MAY), (36_500, TWENTY, end)]
+    assert changed.billing_cycle_anchor == TWENTY
+    [item] = changed.items.data
+    assert (item.current_period_start, item.current_period_end) == (TWENTY, end)
+
+
+@MODES
+def test_the_anchor_is_moved_to_now(wire: Wire, mode: str) -> None:
+    """Licensed items begin a new period in full, what was left of the old one comes back, usage is billed at once."""
+    meter = wire.meter()
+    clock, customer, subscription = started(
+        wire, wire.price(unit_amount=3000), wire.price(meter, unit_amount=2), mode=mode
+    )
+    wire.send(meter, customer, "7", at=APR)
+    wire.advance(clock, TEN)
+    same = change(wire, subscription, billing_cycle_anchor="unchanged")
+    assert (same.billing_cycle_anchor, pending(customer)) == (APR, [])
+    end = unix(2026, 5, 11)
+    changed = change(wire, subscription, billing_cycle_anchor="now", expand=["latest_invoice"])
+    assert lines(changed.latest_invoice) == [(-2000, TEN, MAY), (14, APR, TEN), (3000, TEN, end)]
+    assert (changed.latest_invoice.status, changed.latest_invoice.total) == ("open", 1014)
+    assert changed.billing_cycle_anchor == TEN
+    assert {(item.current_period_start, item.current_period_end) for item in changed.items.data} == {(TEN, end)}
+    wire.send(meter, customer, "5", at=TEN)
+    wire.advance(clock, end + HOUR)
+    assert lines(wire.invoices(customer)[-1]) == [(10, TEN, end), (3000, end, unix(2026, 6, 11))]
+
+
+@MODES
+def test_the_anchor_is_moved_without_credits(wire: Wire, mode: str) -> None:
+    clock, customer, subscription = started(wire, wire.price(unit_amount=3000), mode=mode)
+    wire.advance(clock, TEN)
+    change(wire, subscription, billing_cycle_anchor="now", proration_behavior="none")
+    assert [invoice.total for invoice in wire.invoices(customer)] == [3000, 3000]
+    assert pending(customer) == []
+
+
+@MODES
+def test_from_free_to_paid_is_invoiced_at_once(wire: Wire, mode: str) -> None:
+    """Classic begins a new period; flexible stays with the old one."""
+    clock, customer, subscription = started(wire, wire.price(unit_amount=0), mode=mode)
+    wire.advance(clock, TEN)
+    change(wire, subscription, {"id": item_of(subscription), "price": wire.price(unit_amount=3000).id})
+    made = wire.invoices(customer)[-1]
+    if mode == "classic":
+        assert lines(made) == [(0, TEN, MAY), (3000, TEN, unix(2026, 5, 11))]
+    else:
+        assert lines(made) == [(0, TEN, MAY), (2000, TEN, MAY)]
+
+
+# The hour in which the renewal is still a draft
+
+
+@MODES
+def test_a_change_at_the_renewal_leaves_the_draft_as_it_was(wire: Wire, mode: str) -> None:
+    """The draft bills May in full at the old price; the change gives that back and asks for the new one."""
+    clock, customer, subscription = started(wire, wire.price(unit_amount=3100), mode=mode)
+    wire.advance(clock, MAY)
+    assert wire.invoices(customer)[-1].status == "draft"
+    change(wire, subscription, {"id": item_of(subscription), "quantity": 2}, proration_behavior="always_invoice")
+    assert lines(wire.invoices(customer)[-1]) == [(-3100, MAY, JUN), (6200, MAY, JUN)]
+    wire.advance(clock, MAY + HOUR)
+    renewal = wire.invoices(customer)[1]
+    assert (renewal.status, lines(renewal)) == ("open", [(3100, MAY, JUN)])
+    assert sum(invoice.total for invoice in wire.invoices(customer)) == 3100 + 6200
+
+
+# Ends
+
+
+@MODES
+def test_5_8_canceling_credits_the_unused_time(wire: Wire, mode: str) -> None:
+    clock, customer, subscription = started(wire, wire.price(unit_amount=3000), mode=mode)
+    wire.advance(clock, TWENTY)
+    wire.v1.subscriptions.cancel(subscription.id, {"prorate": True})
+    assert pending(customer) == [(-1000, "Unused time on Product after 21 Apr 2026")]
+    assert [invoice.total for invoice in wire.invoices(customer)] == [3000]
+
+
+@MODES
+def test_5_8_the_credit_is_on_the_last_invoice_if_there_is_one_now(wire: Wire, mode: str) -> None:
+    meter = wire.meter()
+    clock, customer, subscription = started(
+        wire, wire.price(unit_amount=3000), wire.price(meter, unit_amount=2), mode=mode
+    )
+    wire.send(meter, customer, "7", at=APR)
+    wire.advance(clock, TWENTY)
+    wire.v1.subscriptions.cancel(subscription.id, {"prorate": True, "invoice_now": True})
+    last = wire.invoices(customer)[-1]
+    assert lines(last) == [(-1000, TWENTY, MAY), (14, APR, TWENTY)]
+    assert (last.total, last.amount_due) == (-986, 0)
+    assert pending(customer) == []
+
+
+@MODES
+def test_5_8_an_end_within_the_period_credits_what_comes_after_it(wire: Wire, mode: str) -> None:
+    clock, customer, subscription = started(wire, wire.price(unit_amount=3000), mode=mode)
+    change(wire, subscription, cancel_at=TWENTY)
+    assert pending(customer) == [(-1000, "Unused time on Product after 21 Apr 2026")]
+    change(wire, subscription, cancel_at=TEN)
+    assert amounts(pending(customer)) == [-1000, 1000, -2000]
+    change(wire, subscription, cancel_at=TWENTY)
+    assert sum(amounts(pending(customer))) == -1000
+    change(wire, subscription, cancel_at="")
+    assert sum(amounts(pending(customer))) == 0
+    change(wire, subscription, cancel_at=TEN, proration_behavior="none")
+    change(wire, subscription, cancel_at="")
+    assert sum(amounts(pending(customer))) == 0  # what was given up without a credit is there again without a debit
+    change(wire, subscription, cancel_at=TWENTY)
+    wire.advance(clock, TEN)
+    change(wire, subscription, {"id": item_of(subscription), "quantity": 2})
+    assert sum(amounts(pending(customer))) == -1000 - 1000 + 2000  # ten days each way: the rest is credited already
+    wire.advance(clock, MAY)
+    assert wire.v1.subscriptions.retrieve(subscription.id).ended_at == TWENTY
+
+
+def test_an_end_that_is_taken_back_asks_for_the_time_that_was_not_billed(wire: Wire) -> None:
+    """31 USD for January, of which a known end on the 11th billed ten days."""
+    jan = unix(2026)
+    _, customer, subscription = started(wire, wire.price(unit_amount=3100), at=jan, cancel_at=jan + 10 * DAY)
+    assert [invoice.total for invoice in wire.invoices(customer)] == [1000]
+    change(wire, subscription, cancel_at="")
+    assert pending(customer) == [(2100, "Remaining time on Product after 11 Jan 2026")]
+    change(wire, subscription, cancel_at=jan + 20 * DAY)
+    assert sum(amounts(pending(customer))) == 1000
+
+
+# What is refused
+
+
+def test_changes_that_do_not_go_together(wire: Wire) -> None:
+    meter = wire.meter()
+    licensed, metered = wire.price(unit_amount=3000), wire.price(meter)
+    _, customer, subscription = started(wire, licensed, metered)
+    items = {item.price.id: item.id for item in subscription.items.data}
+    first, second = {"id": items[licensed.id]}, {"id": items[metered.id]}
+    once = wire.v1.prices.create({"currency": "usd", "unit_amount": 1, "product": licensed.product})
+    for asked, param in (
+        ([{"id": "si_none", "quantity": 2}], "items[0][id]"),
+        ([first | {"price": "price_none"}], "items[0][price]"),
+        ([first | {"price": once.id}], "items[0][price]"),
+        ([{"quantity": 2}], "items[0][price]"),
+        ([{"deleted": True}], "items[0][id]"),
+        ([second | {"quantity": 2}], "items[0][quantity]"),
+        ([first | {"deleted": True, "quantity": 2}], "items[0][deleted]"),
+        ([first | {"clear_usage": True}], "items[0][clear_usage]"),
+        ([first | {"deleted": True}, second | {"deleted": True}], "items"),
+        ([first | {"quantity": 2}, first | {"quantity": 3}], "items"),
+        ([{"price": licensed.id}], "items"),
+        ([{"price": wire.price(meter).id}], "items"),
+        ([{"price": wire.price(currency="eur").id}], "items"),
+        ([first | {"price": wire.price(meter).id}], "items"),
+        ([{"price": wire.price().id} for _ in range(19)], "items"),
+        ([first | {"price": metered.id}, second | {"price": licensed.id}], "items"),
+        ([first | {"tax_rates": ["txr_1"]}], "items[0][tax_rates]"),
+    ):
+        error = invalid(wire.v1.subscriptions.update, subscription.id, {"items": asked})
+        assert error.param == param, asked
+    assert pending(customer) == []
+    wire.v1.subscriptions.cancel(subscription.id)
+    for call in (
+        lambda: wire.v1.subscriptions.update(subscription.id, {"items": [first | {"quantity": 2}]}),
+        lambda: wire.v1.subscription_items.create({"subscription": subscription.id, "price": wire.price().id}),
+        lambda: wire.v1.subscription_items.delete(items[licensed.id]),
+    ):
+        assert "canceled subscription" in invalid(call).user_message
+
+
+def test_an_item_is_changed_by_itself(wire: Wire) -> None:
+    clock, customer, subscription = started(wire, wire.price(unit_amount=3000))
+    items, item = wire.v1.subscription_items, item_of(subscription)
+    wire.advance(clock, TWENTY)
+    changed = items.update(item, {"quantity": 2, "metadata": {"a": "1"}})
+    assert problems(json.loads(changed.last_response.body)) == []
+    assert (changed.quantity, changed.metadata["a"]) == (2, "1")
+    assert amounts(pending(customer)) == [-1000, 2000]
+    items.update(item, {"metadata": {"b": "2"}})
+    items.update(item, {"quantity": 2})  # as it is already
+    assert len(pending(customer)) == 2
+    assert invalid(items.update, item, {"price": "price_none"}).param == "price"
+    assert invalid(items.create, {"subscription": "sub_none", "price": "price_none"}).param == "subscription"
+    assert invalid(items.delete, item).param == "items"
+    missing(items.update, "si_none", {"quantity": 2})
+    missing(items.delete, "si_none")
+
+
+def test_prices_pass_from_one_item_to_the_next(wire: Wire) -> None:
+    a, b, c = (wire.price(unit_amount=amount) for amount in (100, 200, 300))
+    _, customer, subscription = started(wire, a, b)
+    items = {item.price.id: item.id for item in subscription.items.data}
+    changed = change(wire, subscription, {"id": items[a.id], "price": b.id}, {"id": items[b.id], "price": c.id})
+    assert {item.id: item.price.id for item in changed.items.data} == {items[a.id]: b.id, items[b.id]: c.id}
+    change(wire, subscription, {"id": items[a.id], "deleted": True}, {"price": b.id, "quantity": 2})
+    assert sum(amounts(pending(customer))) == -100 - 200 + 200 + 300 - 200 + 400
