@@ -15,12 +15,14 @@ from subscriptions.cancel import Reason, cancel_subscription
 from subscriptions.change import UNSET, Cancellation, update_subscription
 from subscriptions.item_views import item_changes, proration
 from subscriptions.items import change_items
+from subscriptions.migrate import migrate_to_flexible
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 from subscriptions.resources import SUBSCRIPTION
 from subscriptions.serializers import (
     CancelSubscription,
     CreateSubscription,
     ListSubscriptions,
+    MigrateSubscription,
     UpdateSubscription,
 )
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
@@ -32,6 +34,7 @@ class SubscriptionView(ResourceView):
         "create": CreateSubscription,
         "update": UpdateSubscription,
         "destroy": CancelSubscription,
+        "migrate": MigrateSubscription,
         "list": ListSubscriptions,
     }
     deleting_actions = frozenset()  # DELETE cancels, and answers with the subscription
@@ -75,6 +78,9 @@ class SubscriptionView(ResourceView):
             )
         )
 
+    def migrate(self, request: Request, id: str) -> Response:
+        return self._answer_fresh(migrate_to_flexible(id, at=clock.now()))
+
     def filter(self, queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
         """Of a clock's subscriptions only those asked for by customer or clock (as Stripe does)."""
         queryset = super().filter(queryset, given)
@@ -105,6 +111,7 @@ def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
             for item in given["items"]
         ],
         billing_cycle_anchor=given.get("billing_cycle_anchor"),
+        backdate=given.get("backdate_start_date"),
         anchor_config=given.get("billing_cycle_anchor_config"),
         prorate=given.get("proration_behavior") != "none",
         billing_mode=given.get("billing_mode", {}).get("type", Subscription.BillingMode.FLEXIBLE),

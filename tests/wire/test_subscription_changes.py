@@ -279,7 +279,7 @@ def test_flexible_takes_items_of_different_intervals_and_does_not_move_the_ancho
 
 
 def test_classic_takes_one_interval_and_moves_the_anchor(wire: Wire) -> None:
-    clock, customer, subscription = started(wire, wire.price(unit_amount=3000), mode="classic")
+    clock, _, subscription = started(wire, wire.price(unit_amount=3000), mode="classic")
     yearly = wire.price(interval="year", unit_amount=36_500)
     wire.advance(clock, TWENTY)
     create = wire.v1.subscription_items.create
@@ -480,3 +480,110 @@ def test_prices_pass_from_one_item_to_the_next(wire: Wire) -> None:
     assert {item.id: item.price.id for item in changed.items.data} == {items[a.id]: b.id, items[b.id]: c.id}
     change(wire, subscription, {"id": items[a.id], "deleted": True}, {"price": b.id, "quantity": 2})
     assert sum(amounts(pending(customer))) == -100 - 200 + 200 + 300 - 200 + 400
+
+
+# Modes
+
+
+def test_a_classic_subscription_is_migrated_once(wire: Wire) -> None:
+    clock, _, subscription = started(wire, wire.price(unit_amount=3000), mode="classic")
+    assert (subscription.billing_mode.type, subscription.billing_mode.flexible) == ("classic", None)
+    wire.advance(clock, TEN)
+    flexible = {"billing_mode": {"type": "flexible"}}
+    migrated = wire.v1.subscriptions.migrate(subscription.id, flexible)
+    assert problems(json.loads(migrated.last_response.body)) == []
+    mode = migrated.billing_mode
+    assert (mode.type, mode.flexible.proration_discounts, mode.updated_at) == ("flexible", "included", TEN)
+    weekly = wire.price(interval="week", unit_amount=700)
+    change(wire, subscription, {"price": weekly.id})  # which classic does not take
+    for asked, param in (
+        (flexible, "billing_mode[type]"),
+        ({"billing_mode": {"type": "classic"}}, "billing_mode[type]"),
+        ({"billing_mode": {"type": "flexible", "flexible": {"proration_discounts": "x"}}}, None),
+        ({}, "billing_mode"),
+    ):
+        error = invalid(wire.v1.subscriptions.migrate, subscription.id, asked)
+        assert param in (None, error.param)
+    missing(wire.v1.subscriptions.migrate, "sub_none", flexible)
+    wire.v1.subscriptions.cancel(subscription.id)
+    assert "canceled" in invalid(wire.v1.subscriptions.migrate, subscription.id, flexible).user_message
+
+
+# A start in the past
+
+
+def test_5_3_a_backdated_stub_is_a_share_of_an_imaginary_full_interval(wire: Wire) -> None:
+    """15 February to 1 March is 14 of 28 days."""
+    at, start, mar = unix(2026, 2, 20), unix(2026, 2, 15), unix(2026, 3)
+    _, _, subscription = started(
+        wire, wire.price(unit_amount=2800), at=at, backdate_start_date=start, billing_cycle_anchor=mar
+    )
+    assert (subscription.start_date, subscription.billing_cycle_anchor, subscription.created) == (start, mar, at)
+    assert lines(wire.v1.invoices.retrieve(subscription.latest_invoice)) == [(1400, start, mar)]
+
+
+def test_5_3_flexible_bills_each_period_since_a_backdated_start(wire: Wire) -> None:
+    jan, feb, mar = (unix(2026, month, 15) for month in (1, 2, 3))
+    meter = wire.meter()
+    clock = wire.clock(unix(2026, 2, 18))
+    customer = wire.customer(clock)
+    wire.send(meter, customer, "1", at=jan - 1)
+    wire.send(meter, customer, "10", at=feb - 1)
+    wire.send(meter, customer, "100", at=feb)
+    subscription = wire.subscribe(
+        customer, wire.price(unit_amount=2800), wire.price(meter, unit_amount=2), backdate_start_date=jan
+    )
+    assert (subscription.billing_cycle_anchor, subscription.start_date) == (jan, jan)
+    first = wire.v1.invoices.retrieve(subscription.latest_invoice)
+    assert lines(first) == [(2800, jan, feb), (2800, feb, mar)]
+    assert {(item.current_period_start, item.current_period_end) for item in subscription.items.data} == {(feb, mar)}
+    wire.advance(clock, mar + HOUR)
+    assert lines(wire.invoices(customer)[-1]) == [(20, jan, feb), (200, feb, mar), (2800, mar, unix(2026, 4, 15))]
+
+
+def test_5_3_classic_keeps_the_anchor_at_its_making(wire: Wire) -> None:
+    """20 of the 31 days from 12 January, then a full period."""
+    start, at = unix(2026, 1, 12), unix(2026, 2, 1)
+    meter = wire.meter()
+    clock = wire.clock(at)
+    customer = wire.customer(clock)
+    wire.send(meter, customer, "10", at=start)
+    subscription = wire.subscribe(
+        customer,
+        wire.price(unit_amount=3100),
+        wire.price(meter, unit_amount=2),
+        backdate_start_date=start,
+        billing_mode={"type": "classic"},
+    )
+    assert (subscription.billing_cycle_anchor, subscription.start_date) == (at, start)
+    first = wire.v1.invoices.retrieve(subscription.latest_invoice)
+    assert [line for line in lines(first) if line[0]] == [(2000, start, at), (3100, at, unix(2026, 3))]
+    wire.advance(clock, unix(2026, 3) + HOUR)
+    assert lines(wire.invoices(customer)[-1])[0] == (20, start, unix(2026, 3))
+
+
+@pytest.mark.parametrize(("mode", "total"), [("flexible", 0), ("classic", 3100)])
+def test_a_backdated_start_is_free_without_prorations(wire: Wire, mode: str, total: int) -> None:
+    """In classic mode a full period begins now; in flexible mode the one that began in the past is free to its end."""
+    clock, customer, _ = started(
+        wire,
+        wire.price(unit_amount=3100),
+        mode=mode,
+        at=unix(2026, 2),
+        backdate_start_date=unix(2026, 1, 12),
+        proration_behavior="none",
+    )
+    assert sum(invoice.total for invoice in wire.invoices(customer)) == total
+    wire.advance(clock, unix(2026, 2, 12) + HOUR)
+    assert sum(invoice.total for invoice in wire.invoices(customer)) == 3100
+
+
+def test_a_start_too_far_back_is_refused(wire: Wire) -> None:
+    customer = wire.customer(wire.clock(APR))
+    daily, other = (wire.price(interval="day", unit_amount=1) for _ in range(2))
+    for prices, days in (([daily], 250), ([daily, other], 125)):
+        error = invalid(wire.subscribe, customer, *prices, backdate_start_date=APR - days * DAY)
+        assert error.param == "backdate_start_date"
+        made = wire.subscribe(customer, *prices, backdate_start_date=APR - (days - 1) * DAY)
+        first = wire.v1.invoices.retrieve(made.latest_invoice)
+        assert first.total == 250
