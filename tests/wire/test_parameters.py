@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 from stripe._request_options import RequestOptions
+from typing_extensions import is_typeddict
 
 from tests.wire.client import Wire, invalid
 
@@ -99,7 +100,7 @@ def inner(hint: Any) -> Iterator[tuple[str, type]]:
 
 
 def inner_or_self(hint: Any) -> Iterator[tuple[str, type]]:
-    if typing.is_typeddict(hint):
+    if is_typeddict(hint):
         yield "", hint
     else:
         yield from inner(hint)
