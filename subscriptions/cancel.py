@@ -77,11 +77,12 @@ def schedule_cancellation(
     cancel_at: datetime | str | None = None,
     at_period_end: bool = False,
     prorate: bool = True,
+    invoice_now: bool = False,
 ) -> None:
     """Set, move or (with neither argument) undo the time at which a subscription will end, and fit its open periods.
 
-    `cancel_at` may be "min_period_end" or "max_period_end". The caller holds the lock.
-    Raises InvalidRequest.
+    `cancel_at` may be "min_period_end" or "max_period_end". What that owes for licensed items waits for the next
+    invoice, or is on one at once (`invoice_now`). The caller holds the lock. Raises InvalidRequest.
     """
     naturals = {period: _natural_end(subscription, period) for period in running_slices(subscription)}
     ends = set(naturals.values())
@@ -89,12 +90,14 @@ def schedule_cancellation(
     if when is not None and when <= at:
         raise InvalidRequest("cancel_at must be in the future.", param="cancel_at")
     fitted = {period: min(natural, when) if when else natural for period, natural in naturals.items()}
-    refit(subscription, fitted, at=at, prorate=prorate)
+    owes = refit(subscription, fitted, at=at, prorate=prorate)
     subscription.cancel_at = when
     subscription.cancel_at_period_end = at_period_end
     subscription.canceled_at = at if when else None
     subscription.cancellation_reason = REQUESTED if when else ""
     subscription.save(update_fields=["cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_reason"])
+    if owes and invoice_now:
+        biller().invoice_now(subscription, at=at)
 
 
 def cancel_all(customer: Customer, at: datetime) -> None:

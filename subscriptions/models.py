@@ -385,6 +385,10 @@ class ItemPeriod(models.Model):
         return f"{self.starts_at:%Y-%m-%d} to {self.ends_at:%Y-%m-%d}"
 
     @property
+    def runs(self) -> bool:
+        return self.closed_at is None and not self.is_cut
+
+    @property
     def period(self) -> Period:
         return Period(self.starts_at, self.ends_at)
 

@@ -18,23 +18,27 @@ def running_slices(subscription: Subscription) -> list[ItemPeriod]:
     )
 
 
-def refit(subscription: Subscription, ends: Mapping[ItemPeriod, datetime], *, at: datetime, prorate: bool) -> None:
+def refit(subscription: Subscription, ends: Mapping[ItemPeriod, datetime], *, at: datetime, prorate: bool) -> bool:
     """Let each slice end at its new time; with `prorate`, licensed ones are credited or debited for the difference.
 
-    What an earlier credit gave back for just that time, being restored costs. The caller holds the lock.
+    What an earlier credit gave back for just that time, being restored costs. Says whether anything is owed. The caller
+    holds the lock.
     """
     changed = {slice: end for slice, end in ends.items() if end != slice.ends_at}
     billed = billed_for(list(changed))
+    owes = False
     for slice, end in changed.items():
         was_billed = billed.get(slice.pk)
         if slice.quantity is None or slice.kind != Kind.REGULAR or was_billed is None:
             end_slice(slice, end)
             continue
         owed = _prorate(slice, end, was_billed, flexible=subscription.is_flexible) if prorate else []
+        owes = owes or bool(owed)
         ids = biller().add_pending(subscription, owed, at=at)
         if owed and end > was_billed.period.end:
             was_billed = _more(was_billed, owed[-1], ids[-1])
         _end_billed(slice, end, was_billed)
+    return owes
 
 
 def credit_rest(subscription: Subscription, *, at: datetime) -> None:

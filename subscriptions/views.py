@@ -17,6 +17,7 @@ from subscriptions.item_views import item_changes, proration
 from subscriptions.items import change_items
 from subscriptions.migrate import migrate_to_flexible
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+from subscriptions.moves import ALWAYS_INVOICE, NONE
 from subscriptions.resources import SUBSCRIPTION
 from subscriptions.serializers import (
     CancelSubscription,
@@ -59,7 +60,8 @@ class SubscriptionView(ResourceView):
             cancellation=Cancellation(
                 cancel_at=given.get("cancel_at", UNSET),
                 cancel_at_period_end=given.get("cancel_at_period_end", UNSET),
-                prorate=given.get("proration_behavior") != "none",
+                prorate=given.get("proration_behavior") != NONE,
+                invoice_now=given.get("proration_behavior") == ALWAYS_INVOICE,
                 reason=_reason(given),
             ),
             at=clock.now(),
@@ -136,7 +138,7 @@ def _reason(given: Mapping[str, Any]) -> Reason | None:
 
 
 def _with_price(price: str) -> QuerySet[SubscriptionItem, str]:
-    return SubscriptionItem.objects.filter(price=price).values_list("subscription_id", flat=True)
+    return SubscriptionItem.objects.live().filter(price=price).values_list("subscription_id", flat=True)
 
 
 def _by_period(queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
