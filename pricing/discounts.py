@@ -98,6 +98,18 @@ def discounts_of(owners: Iterable[str], at: datetime) -> dict[str, list[Discount
     return found
 
 
+def reaching(owners: Iterable[str], since: datetime) -> dict[str, list[Discount]]:
+    """The discounts of each owner that hold at or after `since`, or until it, in their order; one query. One that is
+    for one invoice, and spent, is left out."""
+    found: dict[str, list[Discount]] = {owner: [] for owner in owners}
+    rows = Discount.objects.of(found).filter(
+        Q(end=None) | Q(end__gte=since), Q(removed_at=None) | Q(removed_at__gte=since), used_at=None
+    )
+    for discount in rows.select_related("coupon").prefetch_related("coupon__applies_to").order_by("position", "id"):
+        found[discount.owner].append(discount)
+    return found
+
+
 def spend(discounts: Iterable[str], *, at: datetime) -> set[str]:
     """Mark discounts (by id) that an invoice applies when it is finalized; answers those that are spent by this call.
 
