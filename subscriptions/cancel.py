@@ -1,5 +1,6 @@
 """Ends subscriptions: now, at the end of the period, or at a given time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -81,12 +82,12 @@ def schedule_cancellation(
 ) -> None:
     """Set, move or (with neither argument) undo the time at which a subscription will end, and fit its open periods.
 
-    `cancel_at` may be "min_period_end" or "max_period_end". What that owes for licensed items waits for the next
-    invoice, or is on one at once (`invoice_now`). The caller holds the lock. Raises InvalidRequest.
+    `cancel_at` may be "min_period_end", "max_period_end" or "max_billed_until". What that owes for licensed items waits
+    for the next invoice, or is on one at once (`invoice_now`). The caller holds the lock. Raises InvalidRequest.
     """
     naturals = {period: _natural_end(subscription, period) for period in running_slices(subscription)}
     ends = set(naturals.values())
-    when = _period_end(ends) if at_period_end else _resolve(cancel_at, ends)
+    when = _period_end(ends) if at_period_end else _resolve(cancel_at, naturals)
     if when is not None and when <= at:
         raise InvalidRequest("cancel_at must be in the future.", param="cancel_at")
     fitted = {period: min(natural, when) if when else natural for period, natural in naturals.items()}
@@ -130,10 +131,13 @@ def _period_end(ends: set[datetime]) -> datetime:
     return min(ends)
 
 
-def _resolve(cancel_at: datetime | str | None, ends: set[datetime]) -> datetime | None:
+def _resolve(cancel_at: datetime | str | None, naturals: Mapping[ItemPeriod, datetime]) -> datetime | None:
     if cancel_at == "min_period_end":
-        return min(ends)
+        return min(naturals.values())
     if cancel_at == "max_period_end":
-        return max(ends)
-    assert not isinstance(cancel_at, str), "only the two words are let through"
+        return max(naturals.values())
+    if cancel_at == "max_billed_until":
+        # What is licensed is billed until its period ends, what is metered until its period began.
+        return max(slice.starts_at if slice.quantity is None else end for slice, end in naturals.items())
+    assert not isinstance(cancel_at, str), "only these words are let through"
     return cancel_at

@@ -148,7 +148,7 @@ class SubscriptionParams(Params):
         "trial_settings",
     )
 
-    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end"))
+    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end", "max_billed_until"))
     cancel_at_period_end = params.Boolean()
     collection_method = params.Choice(Subscription.CollectionMethod)
     days_until_due = params.Integer(minimum=0, maximum=365)
