@@ -105,7 +105,7 @@ def find_closings(subscriptions: Sequence[Subscription], at: datetime) -> list[C
     """For each subscription that has any, the due periods with the earliest date of billing."""
     by_id = {subscription.pk: subscription for subscription in subscriptions}
     due: dict[str, list[ItemPeriod]] = defaultdict(list)
-    for period in newest_first(ItemPeriod.objects.due(at).filter(item__subscription__in=by_id)):
+    for period in newest_first(ItemPeriod.objects.due(at).filter(item__subscription__any_of=list(by_id))):
         due[period.item.subscription_id].append(period)
     closings = []
     for id, periods in due.items():

@@ -21,6 +21,7 @@ from invoices.pause import keep_paused, settle_paused
 from invoices.write import TOTALS, Computed, computed_invoice, rewrite_drafts
 from pricing.discounts import spend
 from subscriptions.models import ItemPeriod
+from subscriptions.periods import Period
 
 T = TypeVar("T")
 COPIED_FROM_CUSTOMER = ("name", "email", "phone", "address", "shipping", "tax_exempt")
@@ -157,12 +158,14 @@ def compute_drafts(invoices: Sequence[Invoice]) -> list[Computed]:
 def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
     """What drafts bill, from the slices of their lines, in the order of the lines, and from their invoice items."""
     slices: dict[str, dict[int, ItemPeriod]] = defaultdict(dict)
-    lines = InvoiceLine.objects.filter(invoice__in=invoices, item_period__isnull=False)
+    lines = InvoiceLine.objects.filter(invoice__any_of=[one.pk for one in invoices], item_period__isnull=False)
     for line in lines.select_related("item_period__item", "item_period__price").order_by("position"):
         assert line.item_period is not None, "filtered"
+        if line.meter_id is None:
+            line.item_period.paid_period = Period(line.period_start, line.period_end)
         slices[line.invoice_id].setdefault(line.item_period.pk, line.item_period)
     items: dict[str | None, list[InvoiceItem]] = defaultdict(list)
-    for item in InvoiceItem.objects.filter(invoice__in=invoices).order_by("-created_at", "-id"):
+    for item in InvoiceItem.objects.filter(invoice__any_of=[one.pk for one in invoices]).order_by("-created_at", "-id"):
         items[item.invoice_id].append(item)
     return [
         Wanted(

@@ -22,10 +22,11 @@ Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReas
 def start_invoice(subscription: Subscription, *, at: datetime) -> Invoice | None:
     """Invoice and finalize what a new subscription owes in advance; None where that is nothing.
 
-    A trial is on it at no cost, and in classic mode metered items are.
+    A trial is on it at no cost, and in classic mode metered items are. So are the periods since a start in the past.
     """
-    periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
+    periods = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription))
     slices = [period for period in periods if _is_shown_first(period, subscription)]
+    close_slices([slice_ for slice_ in slices if slice_.is_cut], at=at, outcome=Outcome.INVOICED)
     return _invoice(subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at)
 
 

@@ -46,7 +46,7 @@ class Standing:
 class Paid:
     """What was billed for a standing over a period, after discounts, in minor units.
 
-    `until` is the end of what is still due for it, where that is no longer the end of the period.
+    `until` is when the standing ends, where that is not the end of the period.
     """
 
     standing: Standing
@@ -56,7 +56,7 @@ class Paid:
 
     @property
     def ends_at(self) -> datetime:
-        return self.until or self.period.end
+        return min(self.until or self.period.end, self.period.end)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rest_framework.exceptions import ValidationError
+
 from api import objects, params
 from api.params import ListParams, Params
 from pricing.serializers import PlanObject, PriceObject
@@ -37,6 +39,67 @@ class ItemParams(Params):
     quantity = params.Integer(minimum=0, maximum=10**12)
 
 
+class ChangeItemParams(Params):
+    """One item in an update of a subscription: of an item that there is, with its id, or of a new one."""
+
+    later = ("billing_thresholds", "discounts", "plan", "price_data", "tax_rates")
+
+    clear_usage = params.Boolean()
+    deleted = params.Boolean()
+    id = params.String()
+    metadata = params.MetadataParam()
+    price = params.String()
+    quantity = params.Integer(minimum=0, maximum=10**12)
+
+
+class ItemVerbParams(Params):
+    """What creating, updating and removing a subscription item share."""
+
+    proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
+    proration_date = params.UnixTime()
+
+
+class CreateItem(ItemVerbParams):
+    later = (
+        "billing_thresholds",
+        "current_trial",
+        "discounts",
+        "payment_behavior",
+        "plan",
+        "price_data",
+        "tax_rates",
+        "trial",
+    )
+
+    metadata = params.MetadataParam()
+    price = params.String(required=True)
+    quantity = params.Integer(minimum=0, maximum=10**12)
+    subscription = params.String(required=True)
+
+
+class UpdateItem(ItemVerbParams):
+    later = (
+        "billing_thresholds",
+        "current_trial",
+        "discounts",
+        "off_session",
+        "payment_behavior",
+        "plan",
+        "price_data",
+        "tax_rates",
+    )
+
+    metadata = params.MetadataParam()
+    price = params.String()
+    quantity = params.Integer(minimum=0, maximum=10**12)
+
+
+class DeleteItem(ItemVerbParams):
+    later = ("payment_behavior",)
+
+    clear_usage = params.Boolean()
+
+
 class AnchorConfigParams(Params):
     day_of_month = params.Integer(minimum=1, maximum=31, required=True)
     hour = params.Integer(minimum=0, maximum=23)
@@ -45,10 +108,18 @@ class AnchorConfigParams(Params):
     second = params.Integer(minimum=0, maximum=59)
 
 
-class BillingModeParams(Params):
-    later = ("flexible",)
+class FlexibleParams(Params):
+    proration_discounts = params.Choice(["included"])
 
-    type = params.Choice(["flexible"], required=True)
+
+class BillingModeParams(Params):
+    flexible = params.Hash(FlexibleParams)
+    type = params.Choice(Subscription.BillingMode, required=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "flexible" in attrs and attrs["type"] != Subscription.BillingMode.FLEXIBLE:
+            raise ValidationError({"flexible": "flexible is for billing_mode[type]=flexible only."})
+        return attrs
 
 
 class CancellationDetailsParams(Params):
@@ -82,20 +153,21 @@ class SubscriptionParams(Params):
         "trial_from_plan",
     )
 
-    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end"))
+    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end", "max_billed_until"))
     cancel_at_period_end = params.Boolean()
     collection_method = params.Choice(Subscription.CollectionMethod)
     days_until_due = params.Integer(minimum=0, maximum=365)
     description = params.String(unset=True, max_length=500)
     metadata = params.MetadataParam()
-    proration_behavior = params.Choice(["create_prorations", "none"])
+    proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
     trial_end = params.UnixTime(words=("now",))
     trial_settings = params.Hash(TrialSettingsParams)
 
 
 class CreateSubscription(SubscriptionParams):
-    later = (*SubscriptionParams.later, "backdate_start_date", "customer_account")
+    later = (*SubscriptionParams.later, "customer_account")
 
+    backdate_start_date = params.UnixTime()
     billing_cycle_anchor = params.UnixTime()
     billing_cycle_anchor_config = params.Hash(AnchorConfigParams)
     billing_mode = params.Hash(BillingModeParams)
@@ -106,22 +178,28 @@ class CreateSubscription(SubscriptionParams):
 
 
 class UpdateSubscription(SubscriptionParams):
-    later = (
-        *SubscriptionParams.later,
-        "billing_cycle_anchor",
-        "items",
-        "proration_date",
-    )
+    later = (*SubscriptionParams.later,)
 
+    billing_cycle_anchor = params.Choice(["now", "unchanged"])
     cancellation_details = params.Hash(CancellationDetailsParams)
+    items = params.Array(ChangeItemParams, max_length=100)
     pause_collection = params.Hash(PauseCollectionParams, unset=True)
+    proration_date = params.UnixTime()
 
 
 class CancelSubscription(Params):
-    later = ("prorate",)
-
     cancellation_details = params.Hash(CancellationDetailsParams)
     invoice_now = params.Boolean()
+    prorate = params.Boolean()
+
+
+class FlexibleModeParams(Params):
+    flexible = params.Hash(FlexibleParams)
+    type = params.Choice([Subscription.BillingMode.FLEXIBLE.value], required=True)
+
+
+class MigrateSubscription(Params):
+    billing_mode = params.Hash(FlexibleModeParams, required=True)
 
 
 class ListSubscriptions(ListParams):

@@ -94,4 +94,4 @@ def cut_slice(period: ItemPeriod, at: datetime) -> None:
 def close_slices(periods: Iterable[ItemPeriod], *, at: datetime, outcome: str) -> None:
     """Close periods for good, in one statement."""
     keys = [period.pk for period in periods]
-    ItemPeriod.objects.filter(pk__in=keys, closed_at=None).update(closed_at=at, outcome=outcome)
+    ItemPeriod.objects.filter(pk__any_of=keys, closed_at=None).update(closed_at=at, outcome=outcome)

@@ -4,25 +4,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import metadata, resources
 from api.views import ResourceView
 from core import clock
-from core.errors import NotSupported, ResourceMissing
+from core.errors import NotSupported
 from subscriptions.cancel import Reason, cancel_subscription
 from subscriptions.change import UNSET, Cancellation, update_subscription
+from subscriptions.item_views import item_changes, proration
+from subscriptions.items import change_items
+from subscriptions.migrate import migrate_to_flexible
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+from subscriptions.moves import ALWAYS_INVOICE, NONE
 from subscriptions.pause import Pause, Resumption, pause_subscription, resume_subscription
 from subscriptions.pause_collection import Collection
 from subscriptions.pause_serializers import PauseSubscription, ResumeSubscription
-from subscriptions.resources import SUBSCRIPTION, SUBSCRIPTION_ITEM
+from subscriptions.resources import SUBSCRIPTION
 from subscriptions.serializers import (
     CancelSubscription,
     CreateSubscription,
-    ListItems,
     ListSubscriptions,
+    MigrateSubscription,
     UpdateSubscription,
 )
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
@@ -35,6 +40,7 @@ class SubscriptionView(ResourceView):
         "create": CreateSubscription,
         "update": UpdateSubscription,
         "destroy": CancelSubscription,
+        "migrate": MigrateSubscription,
         "list": ListSubscriptions,
         "pause": PauseSubscription,
         "resume": ResumeSubscription,
@@ -47,6 +53,8 @@ class SubscriptionView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
+        if "items" in given or given.get("billing_cycle_anchor") == "now":
+            change_items(id, item_changes(given), proration=proration(given), at=clock.now())
         changes: dict[str, Any] = {
             name: given[name] for name in ("collection_method", "days_until_due") if name in given
         }
@@ -59,7 +67,8 @@ class SubscriptionView(ResourceView):
             cancellation=Cancellation(
                 cancel_at=given.get("cancel_at", UNSET),
                 cancel_at_period_end=given.get("cancel_at_period_end", UNSET),
-                prorate=given.get("proration_behavior") != "none",
+                prorate=given.get("proration_behavior") != NONE,
+                invoice_now=given.get("proration_behavior") == ALWAYS_INVOICE,
                 reason=_reason(given),
             ),
             collection=_collection(given),
@@ -71,8 +80,17 @@ class SubscriptionView(ResourceView):
     def destroy(self, request: Request, id: str) -> Response:
         given = self.read()
         return self._answer_fresh(
-            cancel_subscription(id, at=clock.now(), invoice_now=given.get("invoice_now", False), reason=_reason(given))
+            cancel_subscription(
+                id,
+                at=clock.now(),
+                invoice_now=given.get("invoice_now", False),
+                prorate=given.get("prorate", False),
+                reason=_reason(given),
+            )
         )
+
+    def migrate(self, request: Request, id: str) -> Response:
+        return self._answer_fresh(migrate_to_flexible(id, at=clock.now()))
 
     def pause(self, request: Request, id: str) -> Response:
         return self._answer_fresh(pause_subscription(id, pause=_pause(self.read()), at=clock.now()))
@@ -99,16 +117,6 @@ class SubscriptionView(ResourceView):
         return self.answer(resources.retrieve(SUBSCRIPTION, subscription.pk))
 
 
-class SubscriptionItemView(ResourceView):
-    resource = SUBSCRIPTION_ITEM
-    params = {"list": ListItems}
-
-    def filter(self, queryset: QuerySet[SubscriptionItem], given: Mapping[str, Any]) -> QuerySet[SubscriptionItem]:
-        if not Subscription.objects.filter(pk=given["subscription"]).exists():
-            raise ResourceMissing("subscription", given["subscription"], param="subscription")
-        return super().filter(queryset, given).filter(subscription=given["subscription"])
-
-
 def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
     return SubscriptionSpec(
         items=[
@@ -120,8 +128,10 @@ def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
             for item in given["items"]
         ],
         billing_cycle_anchor=given.get("billing_cycle_anchor"),
+        backdate=given.get("backdate_start_date"),
         anchor_config=given.get("billing_cycle_anchor_config"),
         prorate=given.get("proration_behavior") != "none",
+        billing_mode=given.get("billing_mode", {}).get("type", Subscription.BillingMode.FLEXIBLE),
         collection_method=given.get("collection_method", Subscription.CollectionMethod.CHARGE_AUTOMATICALLY),
         days_until_due=given.get("days_until_due"),
         cancel_at=given.get("cancel_at"),
@@ -178,15 +188,16 @@ def _reason(given: Mapping[str, Any]) -> Reason | None:
 
 
 def _with_price(price: str) -> QuerySet[SubscriptionItem, str]:
-    return SubscriptionItem.objects.filter(price=price).values_list("subscription_id", flat=True)
+    return SubscriptionItem.objects.live().filter(price=price).values_list("subscription_id", flat=True)
 
 
 def _by_period(queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
     """Subscriptions with an item whose current period starts or ends within the bounds asked for."""
-    for name, column in (("current_period_start", "starts_at"), ("current_period_end", "ends_at")):
+    for name, column in (("current_period_start", "begun"), ("current_period_end", "ends_at")):
         if name in given:
             bounds = {f"{column}__{bound}": at for bound, at in given[name].items()}
-            periods = ItemPeriod.objects.open().unpaused().filter(**bounds)
+            periods = ItemPeriod.objects.open().unpaused().annotate(begun=Coalesce("period_starts_at", "starts_at"))
+            periods = periods.filter(**bounds)
             queryset = queryset.filter(pk__in=periods.values_list("item__subscription_id", flat=True))
     return queryset
 

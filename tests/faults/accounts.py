@@ -23,6 +23,7 @@ HOUR = timedelta(hours=1)
 UNTOLD = {"id", "customer_id", "subscription_id", "invoice_id", "item_id", "subscription_item_id", "item_period_id"}
 UNTOLD |= {"invoice_item_id", "credited_lines"}
 UNTOLD |= {"usage_snapshot", "usage_read_at", "latest_invoice", "invoice_prefix", "ref", "test_clock_id", "number"}
+UNTOLD |= {"billed_by", "credited_lines", "invoice_item_id"}
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,8 @@ def picture(customer: Customer) -> dict[str, Any]:
                 "starts_at", "item__price_id", "pk"
             )
         ),
+        "items": _told(InvoiceItem.objects.filter(customer=customer).order_by("amount", "pk")),
         "invoices": _told(invoices),
-        "items": _told(InvoiceItem.objects.filter(customer=customer).order_by("period_start", "amount")),
         "numbers": [invoice.number and invoice.number.removeprefix(row.invoice_prefix) for invoice in invoices],
         "lines": _told(
             InvoiceLine.objects.filter(invoice__customer=customer).order_by(
