@@ -69,7 +69,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         prices = _prices(spec.items)
         _check_intervals(spec, prices)
         currency = _currency(customer, prices, spec.currency)
-        trial_end = first_trial_end(spec.trial, at=at)
+        trial_end = first_trial_end(spec.trial, at=at, start=start)
         anchor = _anchor(spec, prices, trial_end or at, trial_end or start)
         subscription = Subscription.objects.create(
             customer=customer,

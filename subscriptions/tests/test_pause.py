@@ -315,3 +315,24 @@ def test_paused_and_resumed_at_one_instant() -> None:
     catch_up(paid, FEB)
     assert totals() == [3100, 3100]
     assert close_period(paid.pk, FEB) is None
+
+
+def test_items_change_while_paused_at_no_cost() -> None:
+    paid = seats()
+    pause_subscription(paid.pk, at=PAUSE, pause=Pause(credit_from="none"))
+    change_items(paid.pk, [ItemChange(id=paid.items.get().pk, quantity=2)], at=PAUSE + timedelta(days=1))
+    assert (pending(), totals()) == ([], [3100])
+    assert [kind for kind, *_ in slices(paid)] == ["regular", "paused", "paused"]
+    resume_subscription(paid.pk, at=RESUME)
+    assert totals() == [3100, 6200]
+
+
+def test_usage_of_an_item_removed_while_paused_is_billed_with_the_rest() -> None:
+    used = tokens()
+    other = make.price(unit="100")
+    pause_subscription(used.pk, at=PAUSE)
+    gone = used.items.get()
+    change_items(used.pk, [ItemChange(price=other.pk), ItemChange(id=gone.pk, deleted=True)], at=FEB)
+    assert totals() == []
+    resume_subscription(used.pk, at=RESUME)
+    assert totals() == [20 + 100]
