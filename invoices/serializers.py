@@ -9,7 +9,7 @@ from api.params import ListParams, Params
 from customers.serializers import AddressParams, CustomFieldParams, Hash, ShippingParams
 from invoices.discount_serializers import discounts_of_lines
 from invoices.models import Invoice, InvoiceLine
-from pricing.tax_serializers import TaxRates
+from pricing.tax_serializers import TaxRateObjects
 from subscriptions.models import Subscription
 
 
@@ -306,7 +306,7 @@ class InvoiceObject(objects.Object):
     customer_tax_ids = objects.Fixed([])
     default_payment_method = objects.Const(None)
     default_source = objects.Const(None)
-    default_tax_rates = TaxRates()
+    default_tax_rates = TaxRateObjects()
     description = objects.Text()
     discounts = objects.Fixed([])  # filled in, see `discounts_by_invoice`
     due_date = objects.UnixTime()

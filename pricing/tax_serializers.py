@@ -58,7 +58,7 @@ class TaxRateObject(objects.Object):
     tax_type = objects.Text()
 
 
-class TaxRates(objects.WireField):
+class TaxRateObjects(objects.WireField):
     """Tax rates, kept as their ids, as objects. Each is read once for all objects that are rendered together."""
 
     schema_type = {"type": "array", "items": {"type": "object"}}

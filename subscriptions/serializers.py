@@ -9,7 +9,7 @@ from api import objects, params
 from api.params import ListParams, Params
 from pricing.discount_serializers import DiscountParams
 from pricing.serializers import PlanObject, PriceObject
-from pricing.tax_serializers import TaxRates
+from pricing.tax_serializers import TaxRateObjects
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.terms_serializers import (
     MOST_EXTRA_ITEMS,
@@ -243,7 +243,7 @@ class ItemObject(objects.Object):
     price = PriceObject()
     quantity = objects.Integer()
     subscription = objects.ObjectId(source="subscription_id")
-    tax_rates = TaxRates()
+    tax_rates = TaxRateObjects()
 
     def to_representation(self, instance: SubscriptionItem) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -303,7 +303,7 @@ class SubscriptionObject(objects.Object):
     days_until_due = objects.Integer()
     default_payment_method = objects.Const(None)
     default_source = objects.Const(None)
-    default_tax_rates = TaxRates()
+    default_tax_rates = TaxRateObjects()
     description = objects.Text()
     discounts = Ids(source="discount_ids")
     ended_at = objects.UnixTime()
