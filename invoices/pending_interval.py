@@ -7,12 +7,11 @@ from django.db import transaction
 from django.db.models import Min
 
 from core.timeline import TimedWork
-from invoices.build import build_invoice
-from invoices.close import name_latest, take_pending
-from invoices.finalize import finalize_drafts
+from invoices.close import is_final_at_once, name_latest, take_pending
+from invoices.finalize import freeze
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice
-from invoices.write import Computed, insert_drafts, new_invoice
+from invoices.write import computed_invoice, insert_invoices, new_invoice
 from subscriptions.locks import lock_subscription
 from subscriptions.models import Subscription, SubscriptionQuerySet
 from subscriptions.terms import next_pending
@@ -50,11 +49,11 @@ def _draft(subscription: Subscription, boundary: datetime, at: datetime) -> None
         period_end=max(boundary, *(item.created_at for item in items)),
         automatically_finalizes_at=at + customer.invoice_grace,
     )
-    computed = [Computed(invoice, build_invoice(content))]
-    insert_drafts(computed)
+    computed = [computed_invoice(invoice, content)]
+    if is_final_at_once(invoice):
+        freeze(computed, at)
+    insert_invoices(computed)
     name_latest(computed)
-    if not customer.invoice_grace:
-        finalize_drafts([invoice], at=at, computed=computed)
 
 
 def _with_interval() -> SubscriptionQuerySet:

@@ -5,6 +5,7 @@ from celery import shared_task
 from core import clock
 from core.sweep import sweep
 from invoices.due import CLOSE, FINALIZE
+from invoices.overdue import OVERDUE
 from invoices.pending_interval import PENDING
 
 
@@ -21,3 +22,8 @@ def finalize_due_invoices() -> None:
 @shared_task
 def bill_pending_items() -> None:
     sweep(PENDING, clock.now())
+
+
+@shared_task
+def mark_past_due_subscriptions() -> None:
+    sweep(OVERDUE, clock.now())

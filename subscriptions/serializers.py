@@ -11,6 +11,13 @@ from pricing.discount_serializers import DiscountParams
 from pricing.serializers import PlanObject, PriceObject
 from pricing.tax_serializers import TaxRateObjects
 from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.pause_serializers import (
+    PauseCollectionObject,
+    PauseCollectionParams,
+    StatusDetailsObject,
+    TrialSettingsObject,
+    TrialSettingsParams,
+)
 from subscriptions.terms_serializers import (
     MOST_EXTRA_ITEMS,
     ExtraItemParams,
@@ -153,13 +160,11 @@ class SubscriptionParams(Params):
         "payment_behavior",
         "payment_settings",
         "transfer_data",
-        "trial_end",
         "trial_from_plan",
-        "trial_settings",
     )
 
     add_invoice_items = params.Array(ExtraItemParams, max_length=MOST_EXTRA_ITEMS)
-    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end"))
+    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end", "max_billed_until"))
     cancel_at_period_end = params.Boolean()
     collection_method = params.Choice(Subscription.CollectionMethod)
     days_until_due = params.Integer(minimum=0, maximum=365)
@@ -170,10 +175,12 @@ class SubscriptionParams(Params):
     metadata = params.MetadataParam()
     pending_invoice_item_interval = params.Hash(PendingIntervalParams, unset=True)
     proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
+    trial_end = params.UnixTime(words=("now",))
+    trial_settings = params.Hash(TrialSettingsParams)
 
 
 class CreateSubscription(SubscriptionParams):
-    later = (*SubscriptionParams.later, "customer_account", "trial_period_days")
+    later = (*SubscriptionParams.later, "customer_account")
 
     backdate_start_date = params.UnixTime()
     billing_cycle_anchor = params.UnixTime()
@@ -182,17 +189,16 @@ class CreateSubscription(SubscriptionParams):
     currency = params.String(max_length=3)
     customer = params.String(required=True)
     items = params.Array(ItemParams, required=True, max_length=100)
+    trial_period_days = params.Integer(minimum=1, maximum=730)
 
 
 class UpdateSubscription(SubscriptionParams):
-    later = (
-        *SubscriptionParams.later,
-        "pause_collection",
-    )
+    later = (*SubscriptionParams.later,)
 
     billing_cycle_anchor = params.Choice(["now", "unchanged"])
     cancellation_details = params.Hash(CancellationDetailsParams)
     items = params.Array(ChangeItemParams, max_length=100)
+    pause_collection = params.Hash(PauseCollectionParams, unset=True)
     proration_date = params.UnixTime()
 
 
@@ -319,7 +325,7 @@ class SubscriptionObject(objects.Object):
     metadata = objects.Metadata()
     next_pending_invoice_item_invoice = objects.UnixTime(source="next_pending_invoice_at")
     on_behalf_of = objects.Const(None)
-    pause_collection = objects.Const(None)
+    pause_collection = PauseCollectionObject(source="*")
     payment_settings = objects.Fixed(
         {
             "payment_method_options": None,
@@ -333,10 +339,9 @@ class SubscriptionObject(objects.Object):
     schedule = objects.Const(None)
     start_date = objects.UnixTime()
     status = objects.Text()
+    status_details = StatusDetailsObject(source="*")
     test_clock = objects.ObjectId(source="customer.test_clock_id")
     transfer_data = objects.Const(None)
-    trial_end = objects.Const(None)
-    trial_settings = objects.Fixed(
-        {"end_behavior": {"billing_cycle_anchor": None, "missing_payment_method": "create_invoice"}}
-    )
-    trial_start = objects.Const(None)
+    trial_end = objects.UnixTime()
+    trial_settings = TrialSettingsObject(source="*")
+    trial_start = objects.UnixTime()

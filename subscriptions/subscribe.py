@@ -20,6 +20,7 @@ from subscriptions.parts import MOST_BACKDATED
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
 from subscriptions.terms import begin_terms
+from subscriptions.trials import Trial, first_trial, first_trial_end
 
 MAX_ITEMS = 20
 SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # as Stripe allows
@@ -54,6 +55,7 @@ class SubscriptionSpec:
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
     terms: Mapping[str, Any] = field(default_factory=dict)
+    trial: Trial = field(default_factory=Trial)
 
 
 def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetime) -> Subscription:
@@ -71,7 +73,8 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         prices = _prices(spec.items)
         _check_intervals(spec, prices)
         currency = _currency(customer, prices, spec.currency)
-        anchor = _anchor(spec, prices, at, start)
+        trial_end = first_trial_end(spec.trial, at=at)
+        anchor = _anchor(spec, prices, trial_end or at, trial_end or start)
         subscription = Subscription.objects.create(
             customer=customer,
             currency=currency,
@@ -85,6 +88,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
             created_at=at,
             description=spec.description,
             metadata=dict(spec.metadata),
+            **first_trial(spec.trial, at, trial_end),
         )
         _open_items(subscription, spec, prices, at)
         set_currency(customer, currency)
@@ -210,7 +214,9 @@ def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime, start
     if spec.billing_cycle_anchor is None:
         return Anchor(at=at if spec.billing_mode == Subscription.BillingMode.CLASSIC else start)
     if spec.billing_cycle_anchor < at:
-        raise InvalidRequest("billing_cycle_anchor cannot be in the past.", param="billing_cycle_anchor")
+        raise InvalidRequest(
+            "billing_cycle_anchor cannot be in the past, or within the trial.", param="billing_cycle_anchor"
+        )
     latest = min(boundary(Anchor(at=at), cadence, 1) for cadence in cadences)
     if spec.billing_cycle_anchor > latest:
         raise InvalidRequest(

@@ -5,7 +5,11 @@ from subscriptions.usage_record_views import UsageRecordView
 from subscriptions.views import SubscriptionView
 
 urlpatterns = [
-    *resource_routes(SubscriptionView, "subscriptions", actions={"migrate": "migrate"}),
+    *resource_routes(
+        SubscriptionView,
+        "subscriptions",
+        actions={"migrate": "migrate", "pause": "pause", "resume": "resume"},
+    ),
     route("v1/subscriptions/<str:id>/discount", SubscriptionDiscountView, delete="destroy"),
     *resource_routes(SubscriptionItemView, "subscription_items"),
     route("v1/subscription_items/<str:id>/usage_records", UsageRecordView, post="create"),

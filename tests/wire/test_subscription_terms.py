@@ -476,3 +476,25 @@ def test_an_archived_tax_rate_stays_where_it_is(wire: Wire) -> None:
     error = invalid(wire.subscribe, wire.customer(), wire.price(unit_amount=10), default_tax_rates=[vat.id])
     assert error.param == "default_tax_rates[0]"
     assert problems(shown(made)) == []
+
+
+def test_a_trial_does_not_spend_the_coupon_for_one_invoice(wire: Wire) -> None:
+    clock = wire.clock()
+    customer = wire.customer(clock)
+    once = coupon(wire, percent_off=50, duration="once")
+    made = wire.subscribe(customer, wire.price(unit_amount=1000), trial_period_days=14, discounts=[{"coupon": once.id}])
+    wire.advance(clock, JAN + 14 * DAY + HOUR)
+    wire.advance(clock, JAN + 46 * DAY)
+    assert [sums(invoice) for invoice in wire.invoices(customer)] == [(0, 0, 0), (1000, 500, 500), (1000, 0, 1000)]
+    assert wire.v1.subscriptions.retrieve(made.id).discounts == []
+
+
+def test_the_months_of_a_coupon_pass_during_a_trial(wire: Wire) -> None:
+    """From 1 January for two months: the periods that begin on 15 January and on 15 February are reached."""
+    clock = wire.clock()
+    customer = wire.customer(clock)
+    two = coupon(wire, percent_off=50, duration="repeating", duration_in_months=2)
+    wire.subscribe(customer, wire.price(unit_amount=1000), trial_period_days=14, discounts=[{"coupon": two.id}])
+    for day in (15, 46, 74):
+        wire.advance(clock, JAN + day * DAY)
+    assert [sums(invoice)[2] for invoice in wire.invoices(customer)] == [0, 500, 500, 1000]
