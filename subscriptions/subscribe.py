@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -18,6 +19,7 @@ from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cad
 from subscriptions.parts import MOST_BACKDATED
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
+from subscriptions.terms import begin_terms
 from subscriptions.trials import Trial, first_trial, first_trial_end
 
 MAX_ITEMS = 20
@@ -31,6 +33,7 @@ class ItemSpec:
     price: str
     quantity: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, Any] = field(default_factory=dict)  # see `subscriptions/terms.py`
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class SubscriptionSpec:
     currency: str | None = None
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, Any] = field(default_factory=dict)
     trial: Trial = field(default_factory=Trial)
 
 
@@ -91,6 +95,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         _apply_cancellation(subscription, spec, at)
         if not spec.prorate:
             _bill_without_shares(subscription)
+        begin_terms(subscription, spec.terms, {item.price: item.terms for item in spec.items}, at=at)
         biller().bill_start(subscription, at=at)
         subscription.refresh_from_db()
         return subscription
