@@ -106,9 +106,7 @@ def test_every_rule_of_the_models_is_in_the_database():
     with connection.cursor() as cursor:
         cursor.execute("SELECT conname FROM pg_constraint UNION SELECT indexname FROM pg_indexes")
         there = {name for (name,) in cursor.fetchall()}
-    wanted = {
-        rule.name for model in apps.get_models() for rule in (*model._meta.constraints, *model._meta.indexes)
-    }
+    wanted = {rule.name for model in apps.get_models() for rule in (*model._meta.constraints, *model._meta.indexes)}
     assert len(wanted) > 50
     assert wanted - there == set()
 
