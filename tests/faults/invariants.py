@@ -16,8 +16,16 @@ APPLIED = CustomerBalanceTransaction.Type.APPLIED_TO_INVOICE
 
 def violations(customer: Customer) -> list[str]:
     rules = (
-        _totals, _one_invoice_a_cycle, _periods_tile, _ends, _billed_once, _usage_is_as_read, _numbers, _balance, _applied
-    )  # fmt: skip
+        _totals,
+        _one_invoice_a_cycle,
+        _periods_tile,
+        _ends,
+        _billed_once,
+        _usage_is_as_read,
+        _numbers,
+        _balance,
+        _applied,
+    )
     invoices = Invoice.objects.filter(customer=customer)
     all_of_them = list(invoices.prefetch_related("lines__meter", "lines__item_period").order_by("created_at", "pk"))
     return [f"{rule.__name__.strip('_')}: {what}" for rule in rules for what in rule(customer, all_of_them)]
@@ -69,10 +77,10 @@ def _periods_tile(customer: Customer, invoices: Invoices) -> Iterator[str]:
         for earlier, later in pairwise(periods):
             if earlier.ends_at != later.starts_at:
                 yield f"{item.pk}: {earlier} is followed by {later}"
-        if not periods or periods[0].starts_at != item.subscription.start_date:
-            yield f"{item.pk} does not begin with its subscription"
-        running = 0 if item.subscription.has_ended else 1
-        if sum(period.closed_at is None for period in periods) != running:
+        if not periods or periods[0].starts_at not in (item.subscription.start_date, item.created_at):
+            yield f"{item.pk} does not begin with its subscription, nor when it was added"
+        running = 0 if item.subscription.has_ended or item.deleted_at else 1
+        if sum(period.closed_at is None and not period.is_cut for period in periods) != running:
             yield f"{item.pk} has not {running} open period"
 
 

@@ -218,9 +218,10 @@ def test_lines_cannot_be_copied_into_what_is_final(history: None):
         with cursor.copy(f"COPY ({added}) TO STDOUT") as out:
             rows = b"".join(bytes(part) for part in out)
         assert rows
-        with pytest.raises(psycopg.errors.IntegrityError, match="are frozen"), transaction.atomic():
-            with cursor.copy(f"COPY invoices_invoiceline ({names}) FROM STDIN") as into:
-                into.write(rows)
+        copy = f"COPY invoices_invoiceline ({names}) FROM STDIN"
+        frozen = pytest.raises(psycopg.errors.IntegrityError, match="are frozen")
+        with frozen, transaction.atomic(), cursor.copy(copy) as into:
+            into.write(rows)
 
 
 def test_an_invoice_whose_lines_do_not_add_up_is_not_finalized():

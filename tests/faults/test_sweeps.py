@@ -360,7 +360,9 @@ def test_invoices_of_one_customer_in_a_batch_use_the_balance_one_after_the_other
 
 
 def test_whoever_watches_the_statements_sees_a_copy() -> None:
-    steps = steps_of(lambda account=subscribed(catalog()): close_period(account.subscription.pk, FEB))
+    account = subscribed(catalog())
+
+    steps = steps_of(lambda: close_period(account.subscription.pk, FEB))
 
     copied = [step.split()[1] for step in steps if step.startswith("COPY")]
     assert copied == ['"subscriptions_itemperiod"', '"invoices_invoice"', '"invoices_invoiceline"']
