@@ -10,9 +10,9 @@ from core.errors import InvalidRequest, NotFound
 from customers.models import Customer
 from subscriptions.biller import biller
 from subscriptions.locks import lock_for_change
-from subscriptions.models import ItemPeriod, Subscription, cadence_of
-from subscriptions.periods import next_boundary
+from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.refit import credit_rest, refit, running_slices
+from subscriptions.slices import natural_end
 
 REQUESTED = "cancellation_requested"
 
@@ -54,14 +54,16 @@ def cancel_subscription(
 
 
 def end(subscription: Subscription, *, at: datetime) -> None:
-    """Mark a subscription whose periods are all closed as ended at `at`."""
-    subscription.status = Subscription.Status.CANCELED
+    """Mark a subscription whose periods are all closed as ended at `at`; a pause ends with it."""
+    subscription.status = subscription.status_at_end
+    subscription.paused_at = None
     subscription.ended_at = at
     if subscription.canceled_at is None:
         subscription.canceled_at = at
     subscription.save(
         update_fields=[
             "status",
+            "paused_at",
             "ended_at",
             "canceled_at",
             "cancellation_reason",
@@ -85,7 +87,7 @@ def schedule_cancellation(
     `cancel_at` may be "min_period_end", "max_period_end" or "max_billed_until". What that owes for licensed items waits
     for the next invoice, or is on one at once (`invoice_now`). The caller holds the lock. Raises InvalidRequest.
     """
-    naturals = {period: _natural_end(subscription, period) for period in running_slices(subscription)}
+    naturals = {period: natural_end(period, subscription) for period in running_slices(subscription)}
     ends = set(naturals.values())
     when = _period_end(ends) if at_period_end else _resolve(cancel_at, naturals)
     if when is not None and when <= at:
@@ -112,13 +114,6 @@ def set_reason(subscription: Subscription, reason: Reason | None) -> None:
         subscription.cancellation_comment = reason.comment
     if reason and reason.feedback is not None:
         subscription.cancellation_feedback = reason.feedback
-
-
-def _natural_end(subscription: Subscription, period: ItemPeriod) -> datetime:
-    """Where a period would end if the subscription went on."""
-    if period.kind == ItemPeriod.Kind.TRIAL and subscription.trial_end is not None:
-        return subscription.trial_end
-    return next_boundary(subscription.anchor, cadence_of(period.price), period.starts_at)
 
 
 def _period_end(ends: set[datetime]) -> datetime:

@@ -11,13 +11,14 @@ from customers.balance import set_currency
 from customers.locks import lock_customer
 from customers.models import Customer
 from pricing.models import Price
-from subscriptions.backdate import check_backdate, open_backdated, too_many
+from subscriptions.backdate import PARAM, check_backdate, open_backdated, too_many
 from subscriptions.biller import biller
 from subscriptions.cancel import schedule_cancellation
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
 from subscriptions.parts import MOST_BACKDATED
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
+from subscriptions.trials import Trial, first_trial, first_trial_end
 
 MAX_ITEMS = 20
 SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # as Stripe allows
@@ -50,6 +51,7 @@ class SubscriptionSpec:
     currency: str | None = None
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    trial: Trial = field(default_factory=Trial)
 
 
 def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetime) -> Subscription:
@@ -67,7 +69,8 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         prices = _prices(spec.items)
         _check_intervals(spec, prices)
         currency = _currency(customer, prices, spec.currency)
-        anchor = _anchor(spec, prices, at, start)
+        trial_end = first_trial_end(spec.trial, at=at)
+        anchor = _anchor(spec, prices, trial_end or at, trial_end or start)
         subscription = Subscription.objects.create(
             customer=customer,
             currency=currency,
@@ -81,6 +84,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
             created_at=at,
             description=spec.description,
             metadata=dict(spec.metadata),
+            **first_trial(spec.trial, at, trial_end),
         )
         _open_items(subscription, spec, prices, at)
         set_currency(customer, currency)
@@ -176,6 +180,8 @@ def _start(spec: SubscriptionSpec, at: datetime) -> datetime:
     if spec.backdate is None:
         return at
     check_backdate(spec.backdate, at, has_config=spec.anchor_config is not None)
+    if spec.trial.end is not None or spec.trial.days is not None:
+        raise InvalidRequest("A subscription with a backdate_start_date cannot begin with a trial.", param=PARAM)
     return spec.backdate
 
 
@@ -205,7 +211,9 @@ def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime, start
     if spec.billing_cycle_anchor is None:
         return Anchor(at=at if spec.billing_mode == Subscription.BillingMode.CLASSIC else start)
     if spec.billing_cycle_anchor < at:
-        raise InvalidRequest("billing_cycle_anchor cannot be in the past.", param="billing_cycle_anchor")
+        raise InvalidRequest(
+            "billing_cycle_anchor cannot be in the past, or within the trial.", param="billing_cycle_anchor"
+        )
     latest = min(boundary(Anchor(at=at), cadence, 1) for cadence in cadences)
     if spec.billing_cycle_anchor > latest:
         raise InvalidRequest(

@@ -4,7 +4,9 @@ from subscriptions.usage_record_views import UsageRecordView
 from subscriptions.views import SubscriptionView
 
 urlpatterns = [
-    *resource_routes(SubscriptionView, "subscriptions", actions={"migrate": "migrate"}),
+    *resource_routes(
+        SubscriptionView, "subscriptions", actions={"migrate": "migrate", "pause": "pause", "resume": "resume"}
+    ),
     *resource_routes(SubscriptionItemView, "subscription_items"),
     route("v1/subscription_items/<str:id>/usage_records", UsageRecordView, post="create"),
     route("v1/subscription_items/<str:id>/usage_record_summaries", UsageRecordView, get="list"),

@@ -221,7 +221,7 @@ def test_an_event_at_the_start_counts_and_one_at_the_end_does_not(wire: Wire) ->
             "billing_cycle_anchor_config",
             None,
         ),
-        ({"trial_period_days": 7}, "trial_period_days", "parameter_unknown"),
+        ({"trial_from_plan": True}, "trial_from_plan", "parameter_unknown"),
         ({"description": "d" * 501}, "description", None),
     ],
 )
