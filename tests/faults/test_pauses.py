@@ -89,14 +89,8 @@ def pause(account: Account) -> Verb:
 
 
 VERBS = (close, finalize, cancel, change, record, pay, void, update, pause)
-AT_EVERY_STEP = {
-    (close, finalize),
-    (close, cancel),
-    (change, close),
-    (finalize, record),
-    (pause, close),
-    (pause, cancel),
-}
+AT_EVERY_STEP = {(close, finalize), (close, cancel), (change, close), (finalize, record)}
+AT_EVERY_STEP |= {(pause, close), (pause, cancel)}
 PAIRS = list(product(VERBS, VERBS))
 
 
