@@ -24,6 +24,7 @@ from invoices.event_lines import lines_that_read
 from invoices.finalize import finalize_invoice
 from invoices.models import Invoice, InvoiceLine
 from invoices.preview import NothingUpcoming, preview_next
+from invoices.summary import summarize
 from meters.models import MeterEvent
 from subscriptions.models import Subscription
 
@@ -112,8 +113,16 @@ def facts_of(invoice: Invoice, at: datetime) -> dict[str, Any]:
 
 
 def lines_of(invoice: Invoice, at: datetime) -> dict[str, Any]:
-    lines = invoice.lines.select_related("meter").order_by("position")
-    return {"lines": [line_words(line) for line in lines], "total": format_minor(invoice.total, invoice.currency)}
+    return _shown(invoice, list(invoice.lines.select_related("meter").order_by("position")))
+
+
+def _shown(invoice: Invoice, lines: list[InvoiceLine]) -> dict[str, Any]:
+    """The lines of an invoice and what stands below them."""
+    summary = [
+        {"label": row.label, "words": format_minor(row.amount, invoice.currency), "is_total": row.is_total}
+        for row in summarize(invoice, lines)
+    ]
+    return {"lines": [line_words(line) for line in lines], "summary": summary}
 
 
 def line_words(line: InvoiceLine) -> dict[str, Any]:
@@ -124,8 +133,20 @@ def line_words(line: InvoiceLine) -> dict[str, Any]:
         "quantity": "–" if line.kind == InvoiceLine.Kind.FLAT else plain(line.quantity),
         "unit_amount": "–" if each is None else format_unit_price(each, line.currency),
         "amount": format_minor(line.amount, line.currency),
+        "shares": _shares(line),
         "usage": None if line.usage_quantity is None else plain(line.usage_quantity),
     }
+
+
+def _shares(line: InvoiceLine) -> list[str]:
+    """What of a line's amount is taken off, and what tax is on it."""
+    figures = (
+        ("discount", -line.discount_total),
+        ("credits", -line.credit_total),
+        ("tax", line.tax_total),
+        ("tax included", line.inclusive_tax_total),
+    )
+    return [f"{label} {format_minor(amount, line.currency)}" for label, amount in figures if amount]
 
 
 def upcoming_of(customer: Customer, at: datetime) -> dict[str, Any]:
@@ -143,7 +164,7 @@ def upcoming_of(customer: Customer, at: datetime) -> dict[str, Any]:
             {
                 "subscription": subscription,
                 "invoice": invoice,
-                "lines": [line_words(line) for line in lines],
+                **_shown(invoice, lines),
                 "total": format_minor(invoice.total, invoice.currency),
             }
         )
