@@ -60,7 +60,7 @@ def test_the_page_shows_each_line_with_its_formula(admin_client: Client, draft: 
         ("–", "$1.00", "$1.00", "flat 100"),
         ("500", "$0.0025", "$1.25", "500 × 0.25 = 125"),
     ]
-    assert lines["total"] == "$7.25"
+    assert [(row["label"], row["words"]) for row in lines["summary"]] == [("Subtotal", "$7.25"), ("Total", "$7.25")]
     text = answer.content.decode()
     for words in ("1500 used, 1 event", "1 Jan 2026 00:00 – 1 Feb 2026 00:00", "given when it is finalized"):
         assert words in text
