@@ -48,6 +48,7 @@ class Asked:
     refund_amount: int = 0
     credit_amount: int = 0
     out_of_band_amount: int = 0
+    rest_to: str | None = None  # the name of one of these two, which gets whatever is paid already
     reason: str | None = None
     memo: str = ""
     effective_at: datetime | None = None
@@ -148,6 +149,8 @@ def _say_where_it_goes(note: CreditNote, asked: Asked) -> None:
     if asked.refund_amount:
         raise InvalidRequest("There is no payment of this invoice that could be refunded.", param="refund_amount")
     note.credit_amount, note.out_of_band_amount = asked.credit_amount, asked.out_of_band_amount
+    if asked.rest_to:
+        setattr(note, asked.rest_to, note.post_payment_amount)
     given = note.credit_amount + note.out_of_band_amount
     if given != note.post_payment_amount:
         raise InvalidRequest(

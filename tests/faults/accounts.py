@@ -7,7 +7,7 @@ from typing import Any
 
 from customers.models import Customer, TestClock
 from invoices.close import close_period
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from meters.models import Meter
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, Subscription
@@ -20,6 +20,7 @@ HOUR = timedelta(hours=1)
 # What differs from run to run and may: names of rows, and when and in which snapshot usage was read.
 UNTOLD = {"id", "customer_id", "subscription_id", "invoice_id", "item_id", "subscription_item_id", "item_period_id"}
 UNTOLD |= {"usage_snapshot", "usage_read_at", "latest_invoice", "invoice_prefix", "ref", "test_clock_id", "number"}
+UNTOLD |= {"credit_note_id", "invoice_line_id", "customer_balance_transaction_id"}
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,12 @@ def picture(customer: Customer) -> dict[str, Any]:
         "lines": _told(
             InvoiceLine.objects.filter(invoice__customer=customer).order_by(
                 "invoice__period_end", "invoice__billing_reason", "position"
+            )
+        ),
+        "credit notes": _told(CreditNote.objects.filter(customer=customer).order_by("invoice__period_end", "sequence")),
+        "lines of credit notes": _told(
+            CreditNoteLine.objects.filter(credit_note__customer=customer).order_by(
+                "credit_note__invoice__period_end", "credit_note__sequence", "position"
             )
         ),
     }
