@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('customers', '0007_customer_email_any_case'),
-        ('invoices', '0008_subtotal_and_fewer_indexes'),
+        ('invoices', '0004_totals_add_up'),
     ]
 
     operations = [
