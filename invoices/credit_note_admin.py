@@ -15,8 +15,8 @@ from core.buttons import Button, add_button
 from core.money import format_minor
 from core.panels import Panel, show_on
 from invoices import credit_notes
-from invoices.credit_note_draft import total_left
 from invoices.credit_note_forms import CreditNoteForm, IssueForm, line_words, words
+from invoices.credit_note_lines import total_left
 from invoices.models import CreditNote, Invoice
 
 LABELS = {"Issued": "success", "Void": None}

@@ -11,7 +11,8 @@ from core import clock
 from core.buttons import Confirmation
 from core.errors import BillingError
 from core.money import MAX_DIGITS, exponent, format_minor
-from invoices.credit_note_draft import Asked, Drafted, lines_left, total_left
+from invoices.credit_note_draft import Drafted
+from invoices.credit_note_lines import Asked, lines_left, total_left
 from invoices.credit_notes import preview_credit_note
 from invoices.models import CreditNote, Invoice
 

@@ -14,7 +14,7 @@ from api.views import ResourceView
 from core import clock
 from core.errors import NotSupported
 from invoices import credit_notes
-from invoices.credit_note_draft import Asked
+from invoices.credit_note_lines import Asked
 from invoices.credit_note_serializers import (
     CreateCreditNote,
     ListCreditNotes,

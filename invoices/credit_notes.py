@@ -10,7 +10,8 @@ from django.db import transaction
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from customers.balance import Type, change_balance
-from invoices.credit_note_draft import Asked, Drafted, draft_note
+from invoices.credit_note_draft import Drafted, draft_note
+from invoices.credit_note_lines import Asked
 from invoices.finalize import lock_invoice
 from invoices.models import CreditNote, CreditNoteLine, Invoice
 

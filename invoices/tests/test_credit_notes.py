@@ -9,7 +9,7 @@ from core.errors import BillingError, InvalidRequest, NotFound, ResourceMissing
 from customers.balance import adjust_balance
 from customers.models import Customer, CustomerBalanceTransaction
 from invoices.close import close_period
-from invoices.credit_note_draft import Asked
+from invoices.credit_note_lines import Asked
 from invoices.credit_notes import issue_credit_note, preview_credit_note, update_credit_note, void_credit_note
 from invoices.finalize import finalize_invoice
 from invoices.models import CreditNote, CreditNoteLine, Invoice

@@ -3,7 +3,7 @@
 import pytest
 
 from customers.lifecycle import update_customer
-from invoices.credit_note_draft import Asked
+from invoices.credit_note_lines import Asked
 from invoices.credit_notes import issue_credit_note, void_credit_note
 from invoices.settle import pay_invoice, void_invoice
 from portal.tests.scenes import DAY, FEB, GRACE, HOUR, JAN, bill, enter, send, spread

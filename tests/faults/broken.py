@@ -11,7 +11,8 @@ from django.db import connection, transaction
 
 from customers.models import Customer
 from invoices import close, finalize
-from invoices.credit_note_draft import Asked, draft_note, note_number
+from invoices.credit_note_draft import draft_note, note_number
+from invoices.credit_note_lines import Asked
 from invoices.models import CreditNote, CreditNoteLine, Invoice
 from subscriptions.models import ItemPeriod, Subscription
 

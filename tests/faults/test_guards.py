@@ -8,7 +8,7 @@ from django.db import IntegrityError, ProgrammingError, connection, models, tran
 from customers.balance import adjust_balance
 from customers.models import Customer, CustomerBalanceTransaction
 from invoices.close import close_period
-from invoices.credit_note_draft import Asked
+from invoices.credit_note_lines import Asked
 from invoices.credit_notes import issue_credit_note
 from invoices.finalize import finalize_if_due
 from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine

@@ -7,7 +7,7 @@ from core.errors import BillingError
 from core.sweep import sweep
 from customers.test_clocks import advance, start_advance
 from invoices.close import close_period
-from invoices.credit_note_draft import Asked
+from invoices.credit_note_lines import Asked
 from invoices.credit_notes import issue_credit_note, void_credit_note
 from invoices.finalize import finalize_if_due
 from invoices.models import CreditNote, Invoice
