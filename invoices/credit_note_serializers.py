@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from api import objects, params
 from api.params import ListParams, Params
@@ -72,8 +72,14 @@ class TaxRates(objects.WireField):
     schema_type = {"type": "array", "items": {"type": "object"}}
 
     def to_representation(self, value: list[str]) -> list[dict[str, Any]]:
-        found = TaxRate.objects.in_bulk(value) if value else {}
-        return [TaxRateObject().to_representation(found[id]) for id in value]
+        return [TaxRateObject().to_representation(self._rate(id)) for id in value]
+
+    def _rate(self, id: str) -> TaxRate:
+        """Each is read once for all the objects of an answer."""
+        known: dict[str, TaxRate] = cast(dict[str, Any], self.context).setdefault("tax_rates", {})
+        if id not in known:
+            known[id] = TaxRate.objects.get(pk=id)
+        return known[id]
 
 
 class CreditNoteLineObject(objects.Object):

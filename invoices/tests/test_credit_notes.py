@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
+from api import resources
 from core.errors import BillingError, InvalidRequest, NotFound, ResourceMissing
 from customers.balance import adjust_balance
 from customers.models import Customer, CustomerBalanceTransaction
@@ -13,6 +15,7 @@ from invoices.credit_note_lines import Asked
 from invoices.credit_notes import issue_credit_note, preview_credit_note, update_credit_note, void_credit_note
 from invoices.finalize import finalize_invoice
 from invoices.models import CreditNote, CreditNoteLine, Invoice
+from invoices.resources import CREDIT_NOTE
 from invoices.settle import mark_uncollectible, pay_invoice, void_invoice
 from pricing.tax_rates import create_tax_rate
 from tests import make
@@ -221,6 +224,14 @@ def test_lines_that_are_refused(invoice: Invoice) -> None:
         assert error.value.param == param
     with pytest.raises(ResourceMissing):
         issue_credit_note("in_none", Asked(amount=1), at=LATER)
+
+
+def test_a_list_reads_each_tax_rate_once(invoice: Invoice) -> None:
+    notes = [issue(invoice, 5) for _ in range(3)]
+    with CaptureQueriesContext(connection) as asked:
+        shown = resources.render(CREDIT_NOTE, list(CREDIT_NOTE.rows().filter(pk__in=[note.pk for note in notes])))
+    assert [len(note["lines"]["data"][0]["tax_rates"]) for note in shown] == [1, 1, 1]
+    assert len(asked) == 3  # the notes, their lines, the tax rate
 
 
 def refused(sql: str, *params: Any) -> None:

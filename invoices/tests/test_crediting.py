@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import InvalidRequest
@@ -130,6 +130,7 @@ def lines(draw: st.DrawFn) -> Share:
     return Share(amount, tuple(taken[:2]), tuple(taken[2:]), tuple(taxes))
 
 
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(lines(), st.data())
 def test_in_any_split_no_part_is_exceeded_and_the_whole_is_the_whole(line: Share, data: st.DataObject) -> None:
     """Also where notes become void in between, and both ways of asking are mixed."""
@@ -171,6 +172,7 @@ def near(share: Share, whole: Share, *, by_total: bool) -> None:
             assert abs(part - Fraction(of_whole * up, down)) < 1
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**12), max_size=6), st.fractions(0, 1))
 def test_apportioning(caps: list[int], fraction: Fraction) -> None:
     amount = int(sum(caps) * fraction)
