@@ -1,8 +1,9 @@
 """The objects of this app, as the API knows them."""
 
-from api.resources import Resource, register
+from api.resources import Resource, fill, register
 from api.search_fields import LATER, Field, Kind
 from invoices.credit_note_serializers import CreditNoteLineObject, CreditNoteObject
+from invoices.discount_serializers import discounts_by_invoice
 from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from invoices.serializers import InvoiceObject, LineObject
 
@@ -13,7 +14,7 @@ LINE_ITEM = register(
         path="/v1/invoices",
         model=InvoiceLine,
         serializer=LineObject,
-        expandable={"pricing.price_details.price": "price", "subscription": "subscription"},
+        expandable={"discounts": "discount", "pricing.price_details.price": "price", "subscription": "subscription"},
         related=("invoice",),
     )
 )
@@ -26,10 +27,11 @@ INVOICE = register(
         serializer=InvoiceObject,
         expandable={
             "customer": "customer",
+            "discounts": "discount",
             "parent.subscription_details.subscription": "subscription",
             "test_clock": "test_helpers.test_clock",
         },
-        nested={"lines": "line_item"},
+        nested={"default_tax_rates": "tax_rate", "lines": "line_item"},
         related=("customer", "lines__invoice"),
         searchable={
             "created": Field("created_at", Kind.TIME),
@@ -70,3 +72,4 @@ CREDIT_NOTE = register(
         related=("lines",),
     )
 )
+fill(INVOICE.name, "discounts", discounts_by_invoice)

@@ -4,13 +4,14 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
-from customers.models import Customer
+from customers.models import Customer, CustomerBalanceTransaction
 from invoices.models import Invoice, InvoiceLine
 from meters.usage import usage
 from pricing.records import usage_question
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 
 Invoices = list[Invoice]
+APPLIED = CustomerBalanceTransaction.Type.APPLIED_TO_INVOICE
 
 
 def violations(customer: Customer) -> list[str]:
@@ -24,6 +25,7 @@ def violations(customer: Customer) -> list[str]:
         _numbers,
         _balance,
         _credit_notes,
+        _applied,
     )
     invoices = Invoice.objects.filter(customer=customer)
     all_of_them = list(invoices.prefetch_related("lines__meter", "lines__item_period").order_by("created_at", "pk"))
@@ -152,3 +154,15 @@ def _credit_notes(customer: Customer, invoices: Invoices) -> Iterator[str]:
         for note in notes:
             if note.total != sum(line.total for line in note.lines.all()):
                 yield f"{note.pk} is not the sum of its lines"
+
+
+def _applied(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    """What an invoice took of the balance is one row of the ledger, which begins and ends as the invoice says."""
+    for invoice in (invoice for invoice in invoices if invoice.ending_balance is not None):
+        rows = customer.balance_transactions.filter(invoice=invoice.pk)
+        applied = [(row.ending_balance - row.amount, row.ending_balance) for row in rows.filter(type=APPLIED)]
+        told = [(invoice.starting_balance, invoice.ending_balance)]
+        if applied != (told if invoice.starting_balance != invoice.ending_balance else []):
+            yield f"{invoice.pk} tells of a balance that went {told}, its ledger of {applied}"
+        if invoice.status == Invoice.Status.VOID and sum(row.amount for row in rows):
+            yield f"{invoice.pk} is void, and has kept {rows}"
