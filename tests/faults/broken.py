@@ -89,7 +89,8 @@ def without_rules(**tables: list[str]) -> Iterator[None]:
 def _definition(table: str, name: str) -> tuple[str, str]:
     """How to drop a rule, and how to make it again."""
     found = _one(
-        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND conname = %s",
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = %s::regclass AND conname = %s AND contype <> 't'",
         table,
         name,
     )
