@@ -19,6 +19,7 @@ from core.errors import BillingError
 from core.money import format_minor, format_unit_price, plain
 from core.panels import Panel, show_on
 from customers.models import Customer
+from invoices import credit_note_admin as credit_note_admin  # it enters its pages
 from invoices import settle
 from invoices.event_lines import lines_that_read
 from invoices.finalize import finalize_invoice

@@ -9,6 +9,8 @@ from django.db.models import F, Min, Q
 
 from core.ids import IdField
 from customers.models import Customer
+from invoices.credit_note_models import CreditNote as CreditNote  # these for Django to find them
+from invoices.credit_note_models import CreditNoteLine as CreditNoteLine
 from meters.event_sql import Snapshot
 from meters.models import Meter
 from pricing.models import Price

@@ -2,8 +2,9 @@
 
 from api.resources import Resource, fill, register
 from api.search_fields import LATER, Field, Kind
+from invoices.credit_note_serializers import CreditNoteLineObject, CreditNoteObject
 from invoices.discount_serializers import discounts_by_invoice
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from invoices.serializers import InvoiceObject, LineObject
 
 LINE_ITEM = register(
@@ -44,6 +45,31 @@ INVOICE = register(
             "subscription": Field("subscription_id", Kind.ID),
             "total": Field("total", Kind.NUMBER),
         },
+    )
+)
+CREDIT_NOTE_LINE = register(
+    Resource(
+        name="credit_note_line_item",
+        kind="credit note line item",
+        path="/v1/credit_notes",
+        model=CreditNoteLine,
+        serializer=CreditNoteLineObject,
+    )
+)
+CREDIT_NOTE = register(
+    Resource(
+        name="credit_note",
+        kind="credit note",
+        path="/v1/credit_notes",
+        model=CreditNote,
+        serializer=CreditNoteObject,
+        expandable={
+            "customer": "customer",
+            "customer_balance_transaction": "customer_balance_transaction",
+            "invoice": "invoice",
+        },
+        nested={"lines": "credit_note_line_item"},
+        related=("lines",),
     )
 )
 fill(INVOICE.name, "discounts", discounts_by_invoice)

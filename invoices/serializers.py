@@ -139,7 +139,7 @@ class PretaxCredits(objects.WireField):
 
     schema_type = {"type": "array", "items": {"type": "object"}}
 
-    def to_representation(self, value: InvoiceLine) -> list[dict[str, Any]]:
+    def to_representation(self, value: Any) -> list[dict[str, Any]]:
         return pretax_credits(value.discount_amounts, value.credit_amounts)
 
 
@@ -261,9 +261,14 @@ def add_up(
     invoice: Invoice, of: Callable[[InvoiceLine], Iterable[Mapping[str, Any]]], by: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """Shares of the lines of an invoice as sums: every number in them that is not in `by`."""
+    return sum_shares((of(line) for line in shown_lines(invoice)), by)
+
+
+def sum_shares(lines: Iterable[Iterable[Mapping[str, Any]]], by: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One share for all that agree in `by`, in the order in which they first appear."""
     sums: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for line in shown_lines(invoice):
-        for share in of(line):
+    for shares in lines:
+        for share in shares:
             found = sums.setdefault(tuple(share[name] for name in by), {name: share[name] for name in by})
             for name in share.keys() - set(by):
                 found[name] = found.get(name, 0) + share[name]

@@ -1,4 +1,5 @@
 from api.urls import resource_routes, route
+from invoices.credit_note_views import CreditNoteLineView, CreditNoteView
 from invoices.views import InvoiceView, LineView
 
 urlpatterns = [
@@ -14,4 +15,8 @@ urlpatterns = [
         },
     ),
     route("v1/invoices/<str:id>/lines", LineView, get="lines"),
+    route("v1/credit_notes/preview", CreditNoteView, get="preview"),
+    route("v1/credit_notes/preview/lines", CreditNoteLineView, get="preview_lines"),
+    *resource_routes(CreditNoteView, "credit_notes", actions={"void": "void"}),
+    route("v1/credit_notes/<str:id>/lines", CreditNoteLineView, get="lines"),
 ]

@@ -146,7 +146,11 @@ class InvoicePage(CustomerPage):
 
     def context(self, **ids: str) -> dict[str, Any]:
         invoice = scope.invoice_of(self.request.customer, ids["invoice_id"])
-        return {"invoice": invoice, "lines": scope.lines_of(invoice)}
+        return {
+            "invoice": invoice,
+            "lines": scope.lines_of(invoice),
+            "credit_notes": invoice.credit_notes.order_by("sequence"),
+        }
 
 
 class LinePage(CustomerPage):

@@ -82,7 +82,7 @@ def test_a_draft_is_finalized_with_the_usage_as_it_is_now(
 @pytest.mark.parametrize(
     ("name", "status", "left"),
     [
-        ("pay", Status.PAID, []),
+        ("pay", Status.PAID, ["Issue credit note"]),
         ("void", Status.VOID, []),
         ("uncollectible", Status.UNCOLLECTIBLE, ["Mark paid", "Void"]),
     ],
@@ -90,7 +90,7 @@ def test_a_draft_is_finalized_with_the_usage_as_it_is_now(
 def test_an_open_invoice_is_settled(
     admin_client: Client, owed: Invoice, name: str, status: str, left: list[str]
 ) -> None:
-    assert buttons(admin_client, owed) == ["Mark paid", "Mark uncollectible", "Void"]
+    assert buttons(admin_client, owed) == ["Issue credit note", "Mark paid", "Mark uncollectible", "Void"]
     assert admin_client.get(press(owed, name)).status_code == 200
     owed.refresh_from_db()
     assert owed.status == Status.OPEN

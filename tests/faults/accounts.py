@@ -7,7 +7,7 @@ from typing import Any
 
 from customers.models import Customer, TestClock
 from invoices.close import close_period
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from meters.models import Meter
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, Subscription
@@ -23,6 +23,7 @@ HOUR = timedelta(hours=1)
 UNTOLD = {"id", "customer_id", "subscription_id", "invoice_id", "item_id", "subscription_item_id", "item_period_id"}
 UNTOLD |= {"invoice_item_id", "credited_lines"}
 UNTOLD |= {"usage_snapshot", "usage_read_at", "latest_invoice", "invoice_prefix", "ref", "test_clock_id", "number"}
+UNTOLD |= {"credit_note_id", "invoice_line_id", "customer_balance_transaction_id"}
 UNTOLD |= {"billed_by", "credited_lines", "invoice_item_id"}
 
 
@@ -114,6 +115,12 @@ def picture(customer: Customer) -> dict[str, Any]:
         "lines": _told(
             InvoiceLine.objects.filter(invoice__customer=customer).order_by(
                 "invoice__period_end", "invoice__billing_reason", "position"
+            )
+        ),
+        "credit notes": _told(CreditNote.objects.filter(customer=customer).order_by("invoice__period_end", "sequence")),
+        "lines of credit notes": _told(
+            CreditNoteLine.objects.filter(credit_note__customer=customer).order_by(
+                "credit_note__invoice__period_end", "credit_note__sequence", "position"
             )
         ),
     }

@@ -97,6 +97,10 @@ class Caller:
         invoice = self.account.invoice(billing_reason="subscription_create")
         self.post(f"/v1/invoices/{invoice.pk}/pay", paid_out_of_band="true")
 
+    def credit(self) -> None:
+        invoice = self.account.invoice(billing_reason="subscription_create")
+        self.post("/v1/credit_notes", invoice=invoice.pk, amount="700")
+
 
 def caller(things: Catalog, build: Callable[..., Account] = subscribed) -> Caller:
     _, secret = create_api_key("crash", JAN)
@@ -145,6 +149,7 @@ CASES = {
         lambda made: sweep(timeline.work("close_periods"), TRIAL_END),
     ),
     "pay_invoice": Case(caller, Caller.pay, Caller.pay),
+    "issue_credit_note": Case(caller, Caller.credit, Caller.credit),
     "advance": Case(advancing, lambda made: advance(made.clock.pk), carry_on),
 }
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
