@@ -28,10 +28,11 @@ from subscriptions.interrupt import begin, in_advance, interrupt
 from subscriptions.locks import lock_subscriptions
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.parking import park_subscription
-from subscriptions.periods import Period, clamp
+from subscriptions.periods import clamp
 
 REASON = Invoice.BillingReason.SUBSCRIPTION_THRESHOLD
 SECOND = timedelta(seconds=1)
+AHEAD = timedelta(minutes=5, seconds=1)  # so far in the future usage can be timed, and is counted in the mark
 BATCH = 500
 
 
@@ -41,6 +42,7 @@ class Accrued:
 
     subscription: Subscription
     slices: Sequence[ItemPeriod]
+    until: datetime
     content: Content
     reason: dict[str, Any] | None
 
@@ -52,7 +54,8 @@ def check_threshold(subscription_id: str, at: datetime) -> object:
     """
     try:
         with transaction.atomic():
-            return _check(lock_subscriptions([subscription_id]), at) or None
+            subscriptions = lock_subscriptions([subscription_id])
+            return _check(subscriptions, max((one.customer.now(at) for one in subscriptions), default=at)) or None
     except AmountTooLarge as error:
         return park_subscription(subscription_id, reason=error.message, at=at)
 
@@ -77,21 +80,37 @@ def check_resting_clocks() -> None:
 
 
 def _check(subscriptions: Sequence[Subscription], at: datetime) -> set[str]:
-    """Of subscriptions of different customers, locked, those that were looked at."""
+    """Of subscriptions of different customers, locked, those that were looked at.
+
+    One that was invoiced keeps its old mark: it is looked at once more, for what is timed after the invoice.
+    """
     marks = marks_of([one.pk for one in subscriptions], at)
     asked = [one for one in subscriptions if marks.get(one.pk, one.threshold_mark) != one.threshold_mark]
     if not asked:
         return set()
-    reached = [accrued for accrued in _accrued(asked, at) if not _is_ending(accrued, at)]
-    crossed = [each for each in reached if each.reason]
-    restarting = [each for each in crossed if each.subscription.threshold_resets_anchor]
-    _bill([each for each in crossed if each not in restarting], at)
-    waiting = [each for each in restarting if not _restart(each, at)]
-    done = [each.subscription for each in reached if each not in waiting]
-    for subscription in done:
+    found = [accrued for accrued in _accrued(asked, until=at + AHEAD) if not _is_ending(accrued, at)]
+    below = [each.subscription for each in found if not each.reason]
+    for subscription in below:
         subscription.threshold_mark = marks[subscription.pk]
-    update_models(Subscription, done, ["threshold_mark"])
-    return {subscription.pk for subscription in done}
+    update_models(Subscription, below, ["threshold_mark"])
+    crossings = _crossings([each.subscription for each in found if each.reason], at)
+    _bill([each for each in crossings if not each.subscription.threshold_resets_anchor], at)
+    for each in crossings:
+        if each.subscription.threshold_resets_anchor:
+            _restart(each)
+    return {subscription.pk for subscription in (*below, *(each.subscription for each in crossings))}
+
+
+def _crossings(subscriptions: Sequence[Subscription], at: datetime) -> list[Accrued]:
+    """Those that have reached a threshold by now, each until the first whole second of this one and the next at which
+    it has: periods begin at whole seconds. The others will when the time of their usage has come."""
+    crossings: list[Accrued] = []
+    left = list(subscriptions)
+    for cut in (at.replace(microsecond=0), at.replace(microsecond=0) + SECOND):
+        found = [each for each in _accrued(left, until=cut) if each.reason]
+        left = [one for one in left if one not in {each.subscription for each in found}]
+        crossings += found
+    return crossings
 
 
 def _is_ending(accrued: Accrued, at: datetime) -> bool:
@@ -99,26 +118,22 @@ def _is_ending(accrued: Accrued, at: datetime) -> bool:
     return any(slice_.bills_at <= at for slice_ in accrued.slices)
 
 
-def _accrued(subscriptions: Sequence[Subscription], at: datetime, until: datetime | None = None) -> list[Accrued]:
-    """What has accrued of each, read for all of them at once."""
+def _accrued(subscriptions: Sequence[Subscription], *, until: datetime) -> list[Accrued]:
+    """What has accrued of each until an instant, read for all of them at once."""
+    if not subscriptions:
+        return []
     slices: dict[str, list[ItemPeriod]] = defaultdict(list)
     unbilled = ItemPeriod.objects.unbilled().filter(item__subscription__in=subscriptions, kind=ItemPeriod.Kind.REGULAR)
     for slice_ in newest_first(unbilled):
         if slice_.price.is_metered:
-            slice_.paid_period = _so_far(slice_, until or at)
+            slice_.paid_period = clamp(slice_.period, until)
             slices[slice_.item.subscription_id].append(slice_)
-    wanted = [Wanted(one.customer, at, one, slices[one.pk], until=until) for one in subscriptions]
+    wanted = [Wanted(one.customer, until, one, slices[one.pk], until=until) for one in subscriptions]
     before = _quantities_billed(slice_.pk for some in slices.values() for slice_ in some)
     return [
-        Accrued(each.subscription, each.slices, content, _reason(each.subscription, each.slices, content, before))
-        for each, content in zip(wanted, gather(wanted), strict=True)
-        if each.subscription is not None
+        Accrued(one, each.slices, until, content, _reason(one, each.slices, content, before))
+        for one, each, content in zip(subscriptions, wanted, gather(wanted), strict=True)
     ]
-
-
-def _so_far(slice_: ItemPeriod, at: datetime) -> Period:
-    """What of a slice has passed; the time that an invoice in the middle of it is for."""
-    return clamp(slice_.period, at)
 
 
 def _reason(
@@ -172,7 +187,7 @@ def _bill(reached: Sequence[Accrued], at: datetime) -> None:
             REASON,
             at=at,
             period_start=start,
-            period_end=max(start, at),
+            period_end=max(start, each.until),
             threshold_reason=each.reason,
         )
         computed.append(computed_invoice(invoice, each.content))
@@ -181,30 +196,15 @@ def _bill(reached: Sequence[Accrued], at: datetime) -> None:
     name_latest(computed)
 
 
-def _restart(accrued: Accrued, at: datetime) -> bool:
-    """Invoice usage so far and begin new periods; False where the usage that has reached a threshold lies ahead."""
-    subscription = accrued.subscription
-    cut = _crossing(subscription, at)
-    if cut is None:
-        return False
+def _restart(accrued: Accrued) -> None:
+    """Invoice usage so far, and begin new periods."""
+    subscription, cut = accrued.subscription, accrued.until
     subscription.billing_cycle_anchor, subscription.anchor_day = cut, None
     subscription.billing_cycle_anchor_config = None
     subscription.save(update_fields=["billing_cycle_anchor", "anchor_day", "billing_cycle_anchor_config"])
     interrupt(subscription, at=cut)
     begun = begin(subscription, at=cut)
     invoice_now(subscription, at=cut, slices=in_advance(begun), reason=REASON, threshold_reason=accrued.reason)
-    return True
-
-
-def _crossing(subscription: Subscription, at: datetime) -> datetime | None:
-    """The first whole second, of this one and the next, at which a threshold is reached: periods begin at whole
-    seconds, and what is timed later belongs to the new one."""
-    this = at.replace(microsecond=0)
-    for cut in (this, this + SECOND):
-        (found,) = _accrued([subscription], at, until=cut)
-        if found.reason:
-            return cut
-    return None
 
 
 def _next_at(clock: str | None) -> datetime | None:
