@@ -12,7 +12,7 @@ from customers.balance import set_currency
 from customers.locks import lock_customer
 from customers.models import Customer
 from pricing.models import Price
-from subscriptions.backdate import check_backdate, open_backdated, too_many
+from subscriptions.backdate import PARAM, check_backdate, open_backdated, too_many
 from subscriptions.biller import biller
 from subscriptions.cancel import schedule_cancellation
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
@@ -73,7 +73,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         prices = _prices(spec.items)
         _check_intervals(spec, prices)
         currency = _currency(customer, prices, spec.currency)
-        trial_end = first_trial_end(spec.trial, at=at)
+        trial_end = first_trial_end(spec.trial, at=at, start=start)
         anchor = _anchor(spec, prices, trial_end or at, trial_end or start)
         subscription = Subscription.objects.create(
             customer=customer,
@@ -185,6 +185,8 @@ def _start(spec: SubscriptionSpec, at: datetime) -> datetime:
     if spec.backdate is None:
         return at
     check_backdate(spec.backdate, at, has_config=spec.anchor_config is not None)
+    if spec.trial.end is not None or spec.trial.days is not None:
+        raise InvalidRequest("A subscription with a backdate_start_date cannot begin with a trial.", param=PARAM)
     return spec.backdate
 
 
