@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from django.db import transaction
 
+from core import sweep
 from core.copying import update_models
 from core.money import AmountTooLarge
 from core.timeline import TimedWork
@@ -75,8 +77,12 @@ def check_resting_clocks() -> None:
     resting = TestClock.objects.live().filter(status=TestClock.Status.READY)
     with_thresholds = resting.filter(customers__subscriptions__threshold_mark__isnull=False).distinct()
     for clock in with_thresholds:
-        for id in moved(clock.frozen_time, clock.pk, BATCH):
-            check_threshold(id, clock.frozen_time)
+        check = partial(_was_checked, clock.frozen_time)
+        sweep.each(THRESHOLDS.name, moved(clock.frozen_time, clock.pk, BATCH), check)
+
+
+def _was_checked(at: datetime, subscription_id: str) -> bool:
+    return check_threshold(subscription_id, at) is not None
 
 
 def _check(subscriptions: Sequence[Subscription], at: datetime) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from core.errors import InvalidRequest
-from pricing.discounts import Owner, remove_discount, set_discounts
+from pricing.discounts import Owner, backdate, remove_discount, set_discounts
 from pricing.models import Discount
 from pricing.rating import rate, total
 from pricing.redeem import Sale
@@ -29,6 +29,15 @@ TERMS = (
     "discounts",
     "invoice_settings",
     "pending_invoice_item_interval",
+)
+COLUMNS = (
+    "default_tax_rates",
+    "invoice_settings",
+    "next_pending_invoice_at",
+    "pending_interval",
+    "pending_interval_count",
+    "threshold_amount",
+    "threshold_resets_anchor",
 )
 ITEM_TERMS = ("billing_thresholds", "discounts", "tax_rates")
 LONGEST_INTERVAL = {"day": 365, "week": 52, "month": 12, "year": 1}  # one year, as Stripe allows
@@ -53,6 +62,8 @@ def begin_terms(subscription: Subscription, terms: Terms, of_items: Mapping[str,
     for number, (price, wanted) in enumerate(of_items.items()):
         set_item_terms(items[price], wanted, at=at, path=f"items[{number}]")
     set_terms(subscription, terms, at=at)
+    if subscription.start_date < at:
+        backdate([subscription.pk, *(item.pk for item in items.values())], subscription.start_date)
 
 
 def set_terms(subscription: Subscription, terms: Terms, *, at: datetime) -> None:
@@ -69,7 +80,7 @@ def set_terms(subscription: Subscription, terms: Terms, *, at: datetime) -> None
         subscription.invoice_settings = _merged(subscription.invoice_settings, terms["invoice_settings"])
     if "pending_invoice_item_interval" in terms:
         _set_pending_interval(subscription, terms["pending_invoice_item_interval"], at)
-    subscription.save()
+    subscription.save(update_fields=COLUMNS)
     _watch(subscription)
     if "discounts" in terms:
         set_discounts(
