@@ -17,6 +17,9 @@ TIMETABLE: dict[str, Entry] = {
     "close due periods": Entry(
         "invoices.tasks.close_due_periods", 20, "Makes the draft invoice of each period that has ended."
     ),
+    "check thresholds": Entry(
+        "invoices.tasks.check_thresholds", 10, "Bills usage that has reached a threshold before its period ends."
+    ),
     "bill pending items": Entry(
         "invoices.tasks.bill_pending_items", 60, "Bills what is pending of subscriptions that have an interval for it."
     ),

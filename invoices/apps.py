@@ -7,7 +7,7 @@ class InvoicesConfig(AppConfig):
 
     def ready(self) -> None:
         from core import timeline
-        from invoices import due, pending_interval
+        from invoices import due, pending_interval, thresholds
         from invoices.biller import InvoiceBiller
         from invoices.overdue import OVERDUE
         from subscriptions.biller import use
@@ -16,4 +16,5 @@ class InvoicesConfig(AppConfig):
         timeline.register(due.FINALIZE)
         timeline.register(due.CLOSE)
         timeline.register(pending_interval.PENDING)
+        timeline.register(thresholds.THRESHOLDS)
         timeline.register(OVERDUE)

@@ -66,7 +66,7 @@ class InvoiceBiller:
 
     def invoices_of(self, periods: Sequence[ItemPeriod]) -> Mapping[int, str]:
         lines = InvoiceLine.objects.filter(item_period__in=periods)
-        return dict(lines.values_list("item_period", "invoice"))
+        return dict(lines.order_by("revision").values_list("item_period", "invoice"))
 
 
 def _pending(subscription: Subscription, item: PendingItem, at: datetime) -> InvoiceItem:

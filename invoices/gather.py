@@ -4,18 +4,17 @@ The number of statements does not depend on the number of invoices.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-
-from django.db.models import F, Max, Sum
 
 from customers.balance import balance_of
 from customers.models import Customer
 from invoices.build import Billable, Billed, Content, ItemCharge, UsageRead
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.modifiers import Modifiers
+from invoices.totals import Discount
 from meters.usage import Usage
 from meters.usage_many import Question, usage_many
 from pricing.records import ITEM_KEY
@@ -65,13 +64,28 @@ class Wanted:
         return source.default_tax_rates if source else ()
 
 
+@dataclass(frozen=True)
+class Earlier:
+    """What earlier invoices have billed of a slice, before and by which discounts."""
+
+    amount: int
+    revisions: int
+    discounts: Mapping[str, int]
+
+    def net(self, applied: Container[str]) -> Billed:
+        """To be taken off an invoice that has the discounts `applied`, which it gives on all usage again. One that it
+        does not have stays with the usage that got it."""
+        given = sum(amount for id, amount in self.discounts.items() if id in applied)
+        return Billed(self.amount - given, self.revisions)
+
+
 @dataclass
 class _Read:
     """What was read for all invoices."""
 
     prices: Mapping[PriceIn, PriceSnapshot]
     usage: Mapping[int | None, Usage]
-    billed: Mapping[int, Billed]
+    billed: Mapping[int, Earlier]
     modifiers: Modifiers
 
 
@@ -103,7 +117,7 @@ def pending_items(customers: Iterable[Customer]) -> dict[str, list[InvoiceItem]]
 def _content(each: Wanted, read: _Read) -> Content:
     owner, discounts = read.modifiers.of_invoice(each.owners, each.currency)
     return Content(
-        billables=[_billable(slice_, each, owner, read) for slice_ in each.slices],
+        billables=[_billable(slice_, each, owner, read, discounts) for slice_ in each.slices],
         items=[_charge(item, each, owner, read) for item in each.items],
         added=[_charge(item, each, owner, read) for item in each.added],
         discounts=discounts,
@@ -112,11 +126,15 @@ def _content(each: Wanted, read: _Read) -> Content:
     )
 
 
-def _billable(slice_: ItemPeriod, each: Wanted, owner: str, read: _Read) -> Billable:
+def _billable(slice_: ItemPeriod, each: Wanted, owner: str, read: _Read, of_invoice: Sequence[Discount]) -> Billable:
     used, modifiers = read.usage.get(slice_.pk), read.modifiers
     assert each.subscription is not None, "slices belong to a subscription"
     reach = {"in_arrears": used is not None}
     period = slice_.paid_period or slice_.period
+    own = modifiers.discounts(slice_.item_id, each.currency, period, **reach)
+    missed = modifiers.missed(owner, each.currency, period, **reach)
+    earlier = read.billed.get(slice_.pk)
+    applied = {one.id for one in (*own, *of_invoice)} - missed
     return Billable(
         item=slice_.item_id,
         item_period=slice_.pk,
@@ -127,9 +145,9 @@ def _billable(slice_: ItemPeriod, each: Wanted, owner: str, read: _Read) -> Bill
         usage=UsageRead(used.quantity, used.events, used.snapshot) if used else None,
         whole=None if slice_.whole == period else slice_.whole,
         trial=each.subscription.billing_mode if slice_.kind == Kind.TRIAL else None,
-        billed=read.billed.get(slice_.pk),
-        discounts=modifiers.discounts(slice_.item_id, each.currency, period, **reach),
-        missed=modifiers.missed(owner, each.currency, period, **reach),
+        billed=earlier.net(applied) if earlier else None,
+        discounts=own,
+        missed=missed,
         tax_rates=modifiers.tax_rates(slice_.item.tax_rates, each.default_tax_rates),
     )
 
@@ -187,10 +205,27 @@ def _usage(wanted: Sequence[Wanted], prices: Mapping[PriceIn, PriceSnapshot]) ->
     return dict(zip(asked, usage_many(list(asked.values())), strict=True))
 
 
-def _billed(wanted: Sequence[Wanted]) -> dict[int, Billed]:
+def _billed(wanted: Sequence[Wanted]) -> dict[int, Earlier]:
     """What other invoices have billed of the same slices: of those that a threshold has billed before their end."""
     slices = [slice_.pk for each in wanted for slice_ in each.slices if slice_.price.is_metered]
     drafts = [each.invoice.pk for each in wanted if each.invoice]
     lines = InvoiceLine.objects.filter(item_period__any_of=slices).exclude(invoice__any_of=drafts)
-    sums = lines.values("item_period").annotate(net=Sum(F("amount") - F("discount_total")), last=Max("revision"))
-    return {row["item_period"]: Billed(int(row["net"]), row["last"] + 1) for row in sums.order_by()}
+    by_slice: dict[int, list[InvoiceLine]] = defaultdict(list)
+    for line in lines.only("item_period", "kind", "revision", "amount", "discount_amounts").order_by("revision"):
+        assert line.item_period_id is not None, "filtered"
+        by_slice[line.item_period_id].append(line)
+    return {key: _earlier(lines) for key, lines in by_slice.items()}
+
+
+def _earlier(lines: Sequence[InvoiceLine]) -> Earlier:
+    """Each invoice of a slice shows all its usage until then: the last one says what was billed, and the last one
+    that had a discount says what was taken off by it."""
+    last = lines[-1].revision
+    amount = sum(line.amount for line in lines if line.revision == last and line.kind != InvoiceLine.Kind.BILLED)
+    taken: dict[str, tuple[int, int]] = {}
+    for line in lines:
+        for share in line.discount_amounts:
+            revision, before = taken.get(share["discount"], (line.revision, 0))
+            of_others = before if revision == line.revision else 0
+            taken[share["discount"]] = line.revision, of_others + share["amount"]
+    return Earlier(amount, last + 1, {id: amount for id, (_, amount) in taken.items()})

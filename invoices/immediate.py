@@ -5,6 +5,7 @@ The caller holds the customer's lock.
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from invoices.close import name_latest, newest_first, stop_advancing, take_pending
 from invoices.finalize import freeze
@@ -37,12 +38,14 @@ def invoice_now(
     slices: Sequence[ItemPeriod] = (),
     reason: str = Reason.SUBSCRIPTION_UPDATE,
     proration_date: datetime | None = None,
+    threshold_reason: dict[str, Any] | None = None,
 ) -> Invoice | None:
     """Invoice and finalize the pending items of a subscription, the parts of metered periods that were cut off, and
     the given slices, which begin now; None where there is nothing."""
     cut = newest_first(ItemPeriod.objects.waiting().filter(item__subscription=subscription))
     close_slices(cut, at=at, outcome=Outcome.INVOICED)
-    return _invoice(subscription, [*cut, *slices], _pending(subscription), reason, at=at, proration_date=proration_date)
+    told = {"subscription_proration_date": proration_date, "threshold_reason": threshold_reason}
+    return _invoice(subscription, [*cut, *slices], _pending(subscription), reason, at=at, **told)
 
 
 def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) -> Invoice | None:
@@ -79,7 +82,7 @@ def _invoice(
     reason: str,
     *,
     at: datetime,
-    proration_date: datetime | None = None,
+    **fields: Any,
 ) -> Invoice | None:
     (content,) = gather([Wanted(subscription.customer, at, subscription, slices, items)])
     if content.is_empty:
@@ -93,7 +96,7 @@ def _invoice(
         at=at,
         period_start=whole.start,
         period_end=whole.end,
-        subscription_proration_date=proration_date,
+        **fields,
     )
     computed = [computed_invoice(invoice, content)]
     if keep_paused([invoice]):

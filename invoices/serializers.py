@@ -275,6 +275,29 @@ def sum_shares(lines: Iterable[Iterable[Mapping[str, Any]]], by: tuple[str, ...]
     return list(sums.values())
 
 
+class ThresholdReasonObject(objects.Object):
+    """Which thresholds made the invoice; kept by items, shown by their lines."""
+
+    def to_representation(self, instance: Invoice) -> Any:
+        kept = instance.threshold_reason
+        if kept is None:
+            return None
+        lines = shown_lines(instance)
+        of_items = {
+            one["subscription_item"]: [
+                line.pk for line in lines if line.subscription_item_id == one["subscription_item"]
+            ]
+            for one in kept["item_reasons"]
+        }
+        return {
+            "amount_gte": kept["amount_gte"],
+            "item_reasons": [
+                {"line_item_ids": of_items[one["subscription_item"]], "usage_gte": one["usage_gte"]}
+                for one in kept["item_reasons"]
+            ],
+        }
+
+
 class InvoiceObject(objects.Object):
     id = objects.Text()
     object = objects.Const("invoice")
@@ -354,7 +377,7 @@ class InvoiceObject(objects.Object):
     subtotal = objects.Integer()
     subtotal_excluding_tax = objects.Integer()
     test_clock = objects.ObjectId(source="customer.test_clock_id")
-    threshold_reason = objects.Json()
+    threshold_reason = ThresholdReasonObject(source="*")
     total = objects.Integer()
     total_discount_amounts = SumOfLines(lambda line: line.discount_amounts, by=("discount",))
     total_excluding_tax = objects.Integer()

@@ -7,6 +7,7 @@ from core.sweep import sweep
 from invoices.due import CLOSE, FINALIZE
 from invoices.overdue import OVERDUE
 from invoices.pending_interval import PENDING
+from invoices.thresholds import THRESHOLDS, check_resting_clocks
 
 
 @shared_task
@@ -27,3 +28,9 @@ def bill_pending_items() -> None:
 @shared_task
 def mark_past_due_subscriptions() -> None:
     sweep(OVERDUE, clock.now())
+
+
+@shared_task
+def check_thresholds() -> None:
+    sweep(THRESHOLDS, clock.now())
+    check_resting_clocks()

@@ -89,6 +89,14 @@ def remove_discount(owner: Owner, *, at: datetime) -> Discount:
         return holding[0]
 
 
+def backdate(owners: Iterable[str], start: datetime) -> None:
+    """Let the discounts of owners that begin in the past begin with them. Needs the lock of the customer."""
+    for discount in Discount.objects.of(owners).current().filter(start__gt=start).select_related("coupon"):
+        discount.start = start
+        discount.end = end_of(discount.coupon.duration, discount.coupon.duration_in_months, start)
+        discount.save(update_fields=["start", "end"])
+
+
 def discounts_of(owners: Iterable[str], at: datetime) -> dict[str, list[Discount]]:
     """The discounts of each owner (by its id) that hold at `at`, in their order, with their coupons; one query."""
     found: dict[str, list[Discount]] = {owner: [] for owner in owners}

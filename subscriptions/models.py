@@ -123,6 +123,9 @@ class Subscription(models.Model):
         null=True, blank=True, help_text="An invoice is made as soon as this much is accrued, in minor units."
     )
     threshold_resets_anchor = models.BooleanField(default=False)
+    threshold_mark = models.TextField(
+        null=True, editable=False, help_text="What the usage came to when it was last held against the thresholds."
+    )
     default_tax_rates = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     invoice_settings = models.JSONField(default=dict, blank=True)
     pending_interval = models.CharField(max_length=5, choices=Interval, null=True, blank=True)
@@ -154,6 +157,14 @@ class Subscription(models.Model):
                 fields=["pause_collection_resumes_at"],
                 condition=Q(pause_collection_resumes_at__isnull=False),
                 name="subscription_to_resume",
+            ),
+            models.Index(
+                fields=["customer"], condition=Q(threshold_mark__isnull=False), name="subscription_with_thresholds"
+            ),
+            models.Index(
+                fields=["next_pending_invoice_at"],
+                condition=Q(next_pending_invoice_at__isnull=False),
+                name="subscription_to_bill_pending",
             ),
         )
         constraints = (
@@ -199,6 +210,10 @@ class Subscription(models.Model):
                     pending_interval__isnull=False, pending_interval_count__gte=1, next_pending_invoice_at__isnull=False
                 ),
                 name="subscription_pending_interval_whole",
+            ),
+            models.CheckConstraint(
+                condition=Q(threshold_amount=None) | Q(threshold_amount__gte=50),
+                name="subscription_threshold_amount_least",
             ),
             models.CheckConstraint(
                 condition=Q(collection_method="send_invoice", days_until_due__isnull=False)

@@ -20,10 +20,14 @@ from subscriptions.pause_serializers import (
 )
 from subscriptions.terms_serializers import (
     MOST_EXTRA_ITEMS,
+    BillingThresholdsObject,
+    BillingThresholdsParams,
     ExtraItemParams,
     Ids,
     InvoiceSettingsObject,
     InvoiceSettingsParams,
+    ItemThresholdsObject,
+    ItemThresholdsParams,
     PendingIntervalObject,
     PendingIntervalParams,
 )
@@ -43,8 +47,9 @@ STRIPE_STATUSES = (
 
 
 class ItemParams(Params):
-    later = ("billing_thresholds", "current_trial", "plan", "price_data", "trial")
+    later = ("current_trial", "plan", "price_data", "trial")
 
+    billing_thresholds = params.Hash(ItemThresholdsParams, unset=True)
     discounts = params.Array(DiscountParams, unset=True)
     metadata = params.MetadataParam()
     price = params.String(required=True)
@@ -55,8 +60,9 @@ class ItemParams(Params):
 class ChangeItemParams(Params):
     """One item in an update of a subscription: of an item that there is, with its id, or of a new one."""
 
-    later = ("billing_thresholds", "plan", "price_data")
+    later = ("plan", "price_data")
 
+    billing_thresholds = params.Hash(ItemThresholdsParams, unset=True)
     clear_usage = params.Boolean()
     deleted = params.Boolean()
     discounts = params.Array(DiscountParams, unset=True)
@@ -76,7 +82,6 @@ class ItemVerbParams(Params):
 
 class CreateItem(ItemVerbParams):
     later = (
-        "billing_thresholds",
         "current_trial",
         "payment_behavior",
         "plan",
@@ -84,6 +89,7 @@ class CreateItem(ItemVerbParams):
         "trial",
     )
 
+    billing_thresholds = params.Hash(ItemThresholdsParams, unset=True)
     discounts = params.Array(DiscountParams, unset=True)
     metadata = params.MetadataParam()
     price = params.String(required=True)
@@ -94,7 +100,6 @@ class CreateItem(ItemVerbParams):
 
 class UpdateItem(ItemVerbParams):
     later = (
-        "billing_thresholds",
         "current_trial",
         "off_session",
         "payment_behavior",
@@ -102,6 +107,7 @@ class UpdateItem(ItemVerbParams):
         "price_data",
     )
 
+    billing_thresholds = params.Hash(ItemThresholdsParams, unset=True)
     discounts = params.Array(DiscountParams, unset=True)
     metadata = params.MetadataParam()
     price = params.String()
@@ -151,7 +157,6 @@ class SubscriptionParams(Params):
         "application_fee_percent",
         "automatic_tax",
         "billing_schedules",
-        "billing_thresholds",
         "default_payment_method",
         "default_source",
         "managed_payments",
@@ -164,6 +169,7 @@ class SubscriptionParams(Params):
     )
 
     add_invoice_items = params.Array(ExtraItemParams, max_length=MOST_EXTRA_ITEMS)
+    billing_thresholds = params.Hash(BillingThresholdsParams, unset=True)
     cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end", "max_billed_until"))
     cancel_at_period_end = params.Boolean()
     collection_method = params.Choice(Subscription.CollectionMethod)
@@ -238,7 +244,7 @@ class ItemObject(objects.Object):
     id = objects.Text()
     object = objects.Const("subscription_item")
     billed_until = objects.Const(None)
-    billing_thresholds = objects.Const(None)
+    billing_thresholds = ItemThresholdsObject(source="*")
     created = objects.UnixTime(source="created_at")
     current_period_end = objects.UnixTime()
     current_period_start = objects.UnixTime()
@@ -296,7 +302,7 @@ class SubscriptionObject(objects.Object):
     billing_cycle_anchor_config = AnchorConfigObject(source="*")
     billing_mode = BillingModeObject(source="*")
     billing_schedules = objects.Fixed([])
-    billing_thresholds = objects.Const(None)
+    billing_thresholds = BillingThresholdsObject(source="*")
     cancel_at = objects.UnixTime()
     cancel_at_period_end = objects.Boolean()
     canceled_at = objects.UnixTime()

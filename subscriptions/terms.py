@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from core.errors import InvalidRequest
-from pricing.discounts import Owner, remove_discount, set_discounts
+from pricing.discounts import Owner, backdate, remove_discount, set_discounts
 from pricing.models import Discount
 from pricing.rating import rate, total
 from pricing.redeem import Sale
@@ -24,12 +24,22 @@ from subscriptions.periods import Cadence, next_boundary
 Terms = Mapping[str, Any]
 TERMS = (
     "add_invoice_items",
+    "billing_thresholds",
     "default_tax_rates",
     "discounts",
     "invoice_settings",
     "pending_invoice_item_interval",
 )
-ITEM_TERMS = ("discounts", "tax_rates")
+COLUMNS = (
+    "default_tax_rates",
+    "invoice_settings",
+    "next_pending_invoice_at",
+    "pending_interval",
+    "pending_interval_count",
+    "threshold_amount",
+    "threshold_resets_anchor",
+)
+ITEM_TERMS = ("billing_thresholds", "discounts", "tax_rates")
 LONGEST_INTERVAL = {"day": 365, "week": 52, "month": 12, "year": 1}  # one year, as Stripe allows
 
 
@@ -52,10 +62,16 @@ def begin_terms(subscription: Subscription, terms: Terms, of_items: Mapping[str,
     for number, (price, wanted) in enumerate(of_items.items()):
         set_item_terms(items[price], wanted, at=at, path=f"items[{number}]")
     set_terms(subscription, terms, at=at)
+    if subscription.start_date < at:
+        backdate([subscription.pk, *(item.pk for item in items.values())], subscription.start_date)
 
 
 def set_terms(subscription: Subscription, terms: Terms, *, at: datetime) -> None:
     """The same for one that the caller has locked."""
+    if "billing_thresholds" in terms:
+        wanted = terms["billing_thresholds"] or {}
+        subscription.threshold_amount = wanted.get("amount_gte")
+        subscription.threshold_resets_anchor = wanted.get("reset_billing_cycle_anchor", False)
     if "default_tax_rates" in terms:
         subscription.default_tax_rates = _tax_rates(
             terms["default_tax_rates"], subscription.default_tax_rates, "default_tax_rates"
@@ -64,7 +80,8 @@ def set_terms(subscription: Subscription, terms: Terms, *, at: datetime) -> None
         subscription.invoice_settings = _merged(subscription.invoice_settings, terms["invoice_settings"])
     if "pending_invoice_item_interval" in terms:
         _set_pending_interval(subscription, terms["pending_invoice_item_interval"], at)
-    subscription.save()
+    subscription.save(update_fields=COLUMNS)
+    _watch(subscription)
     if "discounts" in terms:
         set_discounts(
             Owner(subscription.customer_id, "subscription", subscription.pk),
@@ -78,6 +95,9 @@ def set_terms(subscription: Subscription, terms: Terms, *, at: datetime) -> None
 
 def set_item_terms(item: SubscriptionItem, terms: Terms, *, at: datetime, path: str = "") -> None:
     """Set the given terms of an item, whose customer the caller has locked. `path` is where they were asked for."""
+    if "billing_thresholds" in terms:
+        _set_usage_threshold(item, terms["billing_thresholds"], _within(path, "billing_thresholds"))
+        _watch(item.subscription)
     if "tax_rates" in terms:
         item.tax_rates = _tax_rates(terms["tax_rates"], item.tax_rates, _within(path, "tax_rates"))
         item.save(update_fields=["tax_rates"])
@@ -149,6 +169,21 @@ def next_pending(subscription: Subscription, at: datetime) -> datetime:
     assert subscription.pending_interval_count, "has one"
     cadence = Cadence(subscription.pending_interval, subscription.pending_interval_count)
     return next_boundary(subscription.anchor, cadence, at)
+
+
+def _set_usage_threshold(item: SubscriptionItem, given: Mapping[str, Any] | None, param: str) -> None:
+    if given and item.quantity is not None:
+        raise InvalidRequest("Only an item with a metered price can have a usage threshold.", param=param)
+    item.threshold_usage = given["usage_gte"] if given else None
+    item.save(update_fields=["threshold_usage"])
+
+
+def _watch(subscription: Subscription) -> None:
+    """Let the next sweep hold the usage against the thresholds, if there are any."""
+    has_any = subscription.threshold_amount is not None
+    has_any = has_any or subscription.items.live().filter(threshold_usage__isnull=False).exists()
+    subscription.threshold_mark = "" if has_any else None
+    subscription.save(update_fields=["threshold_mark"])
 
 
 def _within(path: str, name: str) -> str:

@@ -7,14 +7,16 @@ from typing import Any
 from api import objects, params
 from api.params import Params
 from core.errors import ParametersExclusive
+from core.money import MAX_AMOUNT
 from customers.serializers import CustomFieldParams
 from pricing.discount_serializers import DiscountParams
 from pricing.models import Interval, Price
 from pricing.prices import PriceSpec
-from subscriptions.models import Subscription
+from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.terms import ITEM_TERMS, TERMS
 
 MOST_EXTRA_ITEMS = 20
+LEAST_AMOUNT = 50  # of an amount threshold, in minor units, as Stripe has it
 
 
 class PeriodStartParams(Params):
@@ -64,6 +66,15 @@ class InvoiceSettingsParams(Params):
 class PendingIntervalParams(Params):
     interval = params.Choice(Interval, required=True)
     interval_count = params.Integer(minimum=1, maximum=365)
+
+
+class BillingThresholdsParams(Params):
+    amount_gte = params.Integer(minimum=LEAST_AMOUNT, maximum=MAX_AMOUNT)
+    reset_billing_cycle_anchor = params.Boolean()
+
+
+class ItemThresholdsParams(Params):
+    usage_gte = params.Integer(required=True, minimum=1, maximum=10**15)
 
 
 def terms_of(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,6 +127,21 @@ class PendingIntervalObject(objects.Object):
         if instance.pending_interval is None:
             return None
         return {"interval": instance.pending_interval, "interval_count": instance.pending_interval_count}
+
+
+class BillingThresholdsObject(objects.Object):
+    def to_representation(self, instance: Subscription) -> Any:
+        if instance.threshold_amount is None and not instance.threshold_resets_anchor:
+            return None
+        return {
+            "amount_gte": instance.threshold_amount,
+            "reset_billing_cycle_anchor": instance.threshold_resets_anchor,
+        }
+
+
+class ItemThresholdsObject(objects.Object):
+    def to_representation(self, instance: SubscriptionItem) -> Any:
+        return None if instance.threshold_usage is None else {"usage_gte": instance.threshold_usage}
 
 
 class Ids(objects.WireField):

@@ -250,6 +250,6 @@ def test_an_invoice_shows_its_credit_notes():
 
     shown = text(enter(customer), f"/portal/invoices/{invoice.pk}")
 
-    for part in (f"{invoice.number}-CN-01", f"{invoice.number}-CN-02", "$5.00", "Two days without service", "−$5.00"):
+    for part in (f"{invoice.number}-CN-01", f"{invoice.number}-CN-02", "$5.00", "Two days without service", "-$5.00"):
         assert part in shown
     assert shown.count('class="badge void"') == 1

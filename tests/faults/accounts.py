@@ -12,6 +12,7 @@ from meters.models import Meter
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.pause import pause_subscription
+from subscriptions.terms import change_terms
 from subscriptions.trials import Trial
 from tests import make
 from tests.make import JAN, utc
@@ -23,7 +24,11 @@ HOUR = timedelta(hours=1)
 UNTOLD = {"id", "customer_id", "subscription_id", "invoice_id", "item_id", "subscription_item_id", "item_period_id"}
 UNTOLD |= {"invoice_item_id", "credited_lines"}
 UNTOLD |= {"usage_snapshot", "usage_read_at", "latest_invoice", "invoice_prefix", "ref", "test_clock_id", "number"}
+<<<<<<< HEAD
 UNTOLD |= {"credit_note_id", "invoice_line_id", "customer_balance_transaction_id"}
+=======
+UNTOLD |= {"threshold_mark"}
+>>>>>>> thresholds
 UNTOLD |= {"billed_by", "credited_lines", "invoice_item_id"}
 
 
@@ -82,6 +87,14 @@ def in_trial(things: Catalog, *, on_clock: bool = False) -> Account:
     customer = make.customer(on=make.clock() if on_clock else None)
     account = Account(customer, make.subscribe(customer, things.tokens, things.seat, trial=Trial(days=14)))
     make.event(customer, value="1000", at=JAN)
+    return account
+
+
+def near_threshold(things: Catalog, *, resets: bool = False) -> Account:
+    """To be invoiced as soon as 9 dollars are used, which they are."""
+    account = subscribed(things)
+    thresholds = {"amount_gte": 900, "reset_billing_cycle_anchor": resets}
+    change_terms(account.subscription.pk, {"billing_thresholds": thresholds}, at=JAN + HOUR)
     return account
 
 

@@ -102,21 +102,28 @@ def _ends(customer: Customer, invoices: Invoices) -> Iterator[str]:
 
 
 def _billed_once(customer: Customer, invoices: Invoices) -> Iterator[str]:
-    """Each closed and invoiced period of a metered item is on one invoice; one that is open, on none."""
+    """Each closed and invoiced period of a metered item is on one invoice; one that is open, on none. Those of
+    thresholds come on top, each as a revision of its own."""
     periods = ItemPeriod.objects.filter(item__subscription__customer=customer, price__meter__isnull=False)
     for period in periods:
         billing = {
-            line.invoice_id for invoice in invoices for line in invoice.lines.all() if line.item_period == period
+            (line.revision, invoice.pk, invoice.billing_reason)
+            for invoice in invoices
+            for line in invoice.lines.all()
+            if line.item_period == period
         }
+        if sorted(revision for revision, _, _ in billing) != list(range(len(billing))):
+            yield f"the period {period} is billed as {sorted(billing)}"
         wanted = 1 if period.outcome == ItemPeriod.Outcome.INVOICED else 0
-        if len(billing) != wanted:
+        early = sum(reason == Invoice.BillingReason.SUBSCRIPTION_THRESHOLD for _, _, reason in billing)
+        if not len(billing) - early <= wanted <= len(billing):
             yield f"the period {period} is on {len(billing)} invoices, not on {wanted}"
 
 
 def _usage_is_as_read(customer: Customer, invoices: Invoices) -> Iterator[str]:
     """A line's snapshot gives the line's usage again, whatever has arrived since."""
     for line in (line for invoice in invoices for line in invoice.lines.all() if line.meter):
-        span = {"start": line.item_period.starts_at, "end": line.item_period.ends_at}
+        span = {"start": line.period_start, "end": line.period_end}
         asked = usage_question(line.price, line.subscription_item_id)
         again = usage(asked.meter, customer, **span, as_of=line.snapshot, only=asked.only)
         if (again.quantity, again.events) != (line.usage_quantity, line.usage_events):

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +17,7 @@ from customers.models import Customer, TestClock
 from customers.test_clocks import advance, start_advance
 from invoices.close import close_period
 from invoices.finalize import finalize_if_due
+from invoices.thresholds import check_threshold
 from subscriptions.models import Subscription
 from tests.faults import broken
 from tests.faults.accounts import (
@@ -26,6 +28,7 @@ from tests.faults.accounts import (
     catalog,
     differences,
     in_trial,
+    near_threshold,
     paused,
     picture,
     subscribed,
@@ -38,6 +41,7 @@ from tests.stack import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TRIAL_END = JAN + 14 * 24 * HOUR
+NINTH = JAN + 8 * 24 * HOUR
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -130,6 +134,14 @@ def sweep_all(account: Account) -> None:
     sweep(timeline.work("finalize_invoices"), FEB + HOUR)
 
 
+def check_usage(account: Account) -> None:
+    check_threshold(account.subscription.pk, NINTH)
+
+
+def sweep_thresholds(account: Account) -> None:
+    sweep(timeline.work("check_thresholds"), NINTH)
+
+
 CASES = {
     "close_period": Case(subscribed, lambda made: close_period(made.subscription.pk, FEB), sweep_all),
     "finalize_if_due": Case(
@@ -148,6 +160,8 @@ CASES = {
         lambda made: close_period(made.subscription.pk, TRIAL_END),
         lambda made: sweep(timeline.work("close_periods"), TRIAL_END),
     ),
+    "check_threshold": Case(near_threshold, check_usage, sweep_thresholds),
+    "check_threshold_with_reset": Case(partial(near_threshold, resets=True), check_usage, sweep_thresholds),
     "pay_invoice": Case(caller, Caller.pay, Caller.pay),
     "issue_credit_note": Case(caller, Caller.credit, Caller.credit),
     "advance": Case(advancing, lambda made: advance(made.clock.pk), carry_on),

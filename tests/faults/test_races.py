@@ -26,6 +26,7 @@ from tests.faults.accounts import (
     catalog,
     differences,
     in_trial,
+    near_threshold,
     paused,
     picture,
     subscribed,
@@ -91,6 +92,28 @@ def test_eight_sweeps_at_once_do_all_that_is_due_once() -> None:
     for account in accounts:
         assert violations(account.customer) == []
         assert Invoice.objects.filter(customer=account.customer).count() == 3
+
+
+@pytest.mark.parametrize("resets", [False, True])
+def test_eight_sweeps_of_thresholds_and_a_close_bill_usage_once(resets: bool) -> None:
+    things = catalog()
+    accounts = [near_threshold(things, resets=resets) for _ in range(3)]
+
+    runs = race(lambda: sweep(timeline.work("check_thresholds"), JAN + 24 * HOUR))
+
+    assert errors(runs) == []
+    for account in accounts:
+        assert violations(account.customer) == []
+        early = account.invoice(billing_reason="subscription_threshold")
+        assert sum(early.lines.filter(meter__isnull=False).values_list("amount", flat=True)) == 900
+
+    at_once(
+        *[lambda: sweep(timeline.work("check_thresholds"), FEB - HOUR)] * 4,
+        *[lambda: sweep(timeline.work("close_periods"), FEB)] * 4,
+    )
+    for account in accounts:
+        assert violations(account.customer) == []
+        assert Invoice.objects.filter(customer=account.customer, billing_reason="subscription_threshold").count() == 1
 
 
 def test_eight_workers_carry_one_clock_on() -> None:

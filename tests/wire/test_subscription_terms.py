@@ -498,3 +498,17 @@ def test_the_months_of_a_coupon_pass_during_a_trial(wire: Wire) -> None:
     for day in (15, 46, 74):
         wire.advance(clock, JAN + day * DAY)
     assert [sums(invoice)[2] for invoice in wire.invoices(customer)] == [0, 500, 500, 1000]
+
+
+def test_discounts_of_a_backdated_subscription_begin_with_it(wire: Wire) -> None:
+    clock = wire.clock(JAN + 10 * DAY)
+    made = create(
+        wire,
+        wire.customer(clock),
+        {"price": wire.price(unit_amount=1000).id},
+        backdate_start_date=JAN,
+        discounts=[{"coupon": coupon(wire, percent_off=50, duration="repeating", duration_in_months=2).id}],
+        expand=["latest_invoice", "discounts"],
+    )
+    assert (made.discounts[0].start, made.discounts[0].end) == (JAN, MAR)
+    assert sums(made.latest_invoice) == (1000, 500, 500)
