@@ -118,10 +118,11 @@ def lines_of(invoice: Invoice, at: datetime) -> dict[str, Any]:
 
 def line_words(line: InvoiceLine) -> dict[str, Any]:
     """A line, stored or previewed, as pages show it."""
+    each = line.unit_amount_decimal
     return {
         "line": line,
         "quantity": "–" if line.kind == InvoiceLine.Kind.FLAT else plain(line.quantity),
-        "unit_amount": format_unit_price(line.unit_amount_decimal, line.currency),
+        "unit_amount": "–" if each is None else format_unit_price(each, line.currency),
         "amount": format_minor(line.amount, line.currency),
         "usage": None if line.usage_quantity is None else plain(line.usage_quantity),
     }

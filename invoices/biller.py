@@ -3,23 +3,68 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from invoices.close import close_period, end_invoice, start_invoice
-from invoices.models import Invoice, InvoiceLine
+from invoices.close import close_period
+from invoices.immediate import end_invoice, invoice_now, start_invoice
+from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from subscriptions.biller import BilledFor, PendingItem
 from subscriptions.models import ItemPeriod, Subscription
 
 
 class InvoiceBiller:
     """The `Biller` of this project."""
 
-    def bill_start(self, subscription: Subscription, *, at: datetime, prorate: bool) -> None:
-        start_invoice(subscription, at=at, prorate=prorate)
+    def bill_start(self, subscription: Subscription, *, at: datetime) -> None:
+        start_invoice(subscription, at=at)
 
     def bill_due(self, subscription: Subscription, *, at: datetime) -> None:
-        while close_period(subscription.pk, at) is not None:
-            pass
+        due = ItemPeriod.objects.due(at).filter(item__subscription=subscription)
+        while due.exists():
+            close_period(subscription.pk, at)
 
     def bill_end(self, subscription: Subscription, *, at: datetime, invoice_now: bool) -> None:
         end_invoice(subscription, at=at, invoice_now=invoice_now)
+
+    def add_pending(self, subscription: Subscription, items: Sequence[PendingItem], *, at: datetime) -> None:
+        for item in items:
+            InvoiceItem.objects.create(
+                customer=subscription.customer,
+                subscription=subscription,
+                subscription_item_id=item.subscription_item,
+                price_id=item.price,
+                currency=subscription.currency,
+                amount=item.amount,
+                quantity=item.quantity,
+                unit_amount_decimal=item.unit_amount,
+                description=item.description,
+                formula=item.formula,
+                period_start=item.period.start,
+                period_end=item.period.end,
+                proration=item.proration,
+                discountable=item.discountable,
+                credited_lines=list(item.credited_lines),
+                tax_rates=list(item.tax_rates),
+                created_at=at,
+            )
+
+    def invoice_now(
+        self,
+        subscription: Subscription,
+        *,
+        at: datetime,
+        slices: Sequence[ItemPeriod] = (),
+        proration_date: datetime | None = None,
+    ) -> None:
+        invoice_now(subscription, at=at, slices=slices, proration_date=proration_date)
+
+    def billed_for(self, periods: Sequence[ItemPeriod]) -> Mapping[int, BilledFor]:
+        lines = InvoiceLine.objects.filter(item_period__in=periods).exclude(invoice__status=Invoice.Status.VOID)
+        found: dict[int, BilledFor] = {}
+        for line in lines.order_by("position"):
+            assert line.item_period_id is not None, "filtered"
+            before = found.get(line.item_period_id, BilledFor(0, ()))
+            net = line.amount - line.discount_total
+            found[line.item_period_id] = BilledFor(before.amount + net, (*before.lines, line.pk))
+        return found
 
     def reads_again(self, period: ItemPeriod) -> bool:
         return InvoiceLine.objects.filter(item_period=period, invoice__status=Invoice.Status.DRAFT).exists()

@@ -1,19 +1,23 @@
 """The lines and totals of an invoice, computed: preview, draft and final invoice all come from here. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from functools import lru_cache
 
-from core.money import check_amount, format_unit_price, plain, round_minor
+from core.money import format_unit_price, plain, round_minor
+from invoices.totals import Amount, Credit, Discount, Settlement, TaxRate, Totals, settle, total_up
 from meters.event_sql import Snapshot
-from pricing.rating import Charge, Scheme, Terms, rate
+from pricing.rating import Charge, Scheme, rate
+from pricing.snapshots import PriceSnapshot
 from subscriptions.periods import Period, prorate
 
 SECOND = timedelta(seconds=1)
+ZERO = Decimal(0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UsageRead:
     """What a metered item has used in its period, and in which snapshot that was read."""
 
@@ -22,91 +26,221 @@ class UsageRead:
     snapshot: Snapshot
 
 
-@dataclass(frozen=True)
-class Billable:
-    """One item over one period, with copies of all that its lines will show.
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What earlier invoices have billed of the same period: `amount` in all, on `revisions` invoices."""
 
-    Exactly one of `quantity` (licensed) and `usage` (metered). `whole` is the full period that a shortened
-    licensed one is a part of; None bills it in full.
+    amount: int
+    revisions: int
+
+
+@dataclass(frozen=True, slots=True)
+class Billable:
+    """One item over one slice of time, at the terms that hold for it.
+
+    Exactly one of `quantity` (licensed) and `usage` (metered). `whole` is the full period that a shortened licensed one
+    is a part of; None bills it in full. A `trial` costs nothing, and says so in the words of the billing mode.
     """
 
     item: str
     item_period: int | None
-    price: str
-    product: str
-    product_name: str
-    unit_label: str
-    currency: str
-    interval: str
-    interval_count: int
-    terms: Terms
+    price: PriceSnapshot
     period: Period
-    metadata: dict[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
     quantity: Decimal | None = None
-    meter: str | None = None
     usage: UsageRead | None = None
     whole: Period | None = None
+    trial: str | None = None
+    billed: Billed | None = None
+    discounts: tuple[Discount, ...] = ()
+    tax_rates: tuple[TaxRate, ...] = ()
+
+    @property
+    def revision(self) -> int:
+        return self.billed.revisions if self.billed else 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class ItemCharge:
+    """An invoice item: an amount that is known already, as the line it becomes."""
+
+    invoice_item: str
+    amount: int
+    quantity: Decimal
+    unit_amount: Decimal | None
+    description: str
+    formula: str
+    period: Period
+    item: str | None = None
+    price: PriceSnapshot | None = None
+    proration: bool = False
+    discountable: bool = True
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    discounts: tuple[Discount, ...] = ()
+    tax_rates: tuple[TaxRate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """An invoice line before it is stored. `amount` in minor units, rounded once."""
 
-    billable: Billable
-    charge: Charge
+    source: Billable | ItemCharge
+    kind: str
+    tier: int | None
+    quantity: Decimal
+    unit_amount: Decimal | None
     amount: int
     description: str
     formula: str
+    proration: bool = False
+    discountable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """All that decides the lines and totals of one invoice. `credits` are in order of use; `balance` is the
+    customer's, below zero where they have something to their credit."""
+
+    billables: Sequence[Billable] = ()
+    items: Sequence[ItemCharge] = ()
+    added: Sequence[ItemCharge] = ()
+    discounts: tuple[Discount, ...] = ()
+    credits: tuple[Credit, ...] = ()
+    tax_exempt: str = "none"
+    balance: int = 0
+    smallest_charge: int = 0
 
     @property
-    def proration(self) -> bool:
-        return self.billable.whole is not None
+    def is_empty(self) -> bool:
+        return not (self.billables or self.items or self.added)
 
 
-@dataclass(frozen=True)
-class Totals:
-    subtotal: int
-    total: int
-    amount_due: int
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An invoice as computed: lines in their order, totals with a share for each line, what is to be paid."""
+
+    lines: Sequence[Line]
+    totals: Totals
+    settlement: Settlement
+
+
+def build_invoice(content: Content) -> Built:
+    """Compute an invoice: invoice items, the items of the subscription, then what was added later (Stripe's order).
+
+    Raises AmountTooLarge.
+    """
+    lines = [
+        *map(_item_line, content.items),
+        *build_lines(content.billables),
+        *map(_item_line, content.added),
+    ]
+    totals = total_up(
+        list(map(_amount, lines)),
+        discounts=content.discounts,
+        credits=content.credits,
+        tax_exempt=content.tax_exempt,
+    )
+    settlement = settle(totals.total, content.balance, smallest_charge=content.smallest_charge)
+    return Built(lines, totals, settlement)
 
 
 def build_lines(billables: Iterable[Billable]) -> list[Line]:
     """The lines of the given items, in their order; each charge of an item is a line."""
-    return [_line(billable, charge) for billable in billables for charge in _charges(billable)]
+    return [line for billable in billables for line in _lines(billable)]
 
 
-def total_up(lines: Sequence[Line]) -> Totals:
-    """The totals of an invoice with these lines. Raises AmountTooLarge."""
-    subtotal = check_amount(sum(line.amount for line in lines))
-    return Totals(subtotal=subtotal, total=subtotal, amount_due=max(subtotal, 0))
-
-
-def _charges(billable: Billable) -> tuple[Charge, ...]:
+def _lines(billable: Billable) -> Iterator[Line]:
+    if billable.trial is not None:
+        yield _trial_line(billable)
+        return
     quantity = billable.usage.quantity if billable.usage else billable.quantity
     assert quantity is not None, "a billable has a quantity or a usage"
-    return rate(quantity, billable.terms)
+    for charge in rate(quantity, billable.price.terms):
+        yield _line(billable, charge)
+    if billable.billed:
+        yield _billed_line(billable, billable.billed)
 
 
 def _line(billable: Billable, charge: Charge) -> Line:
     amount, formula = charge.amount, charge.formula
-    if billable.whole is not None:
+    if billable.whole is not None and billable.usage is None:
         amount = round_minor(prorate(charge.exact, billable.period, billable.whole))
         seconds, of = billable.period.length // SECOND, billable.whole.length // SECOND
         exact = formula.partition(" → ")[0]  # the line is rounded once, after its share is taken
         formula = f"{exact}; {seconds} of {of} seconds → {amount}"
-    return Line(billable, charge, amount, _describe(billable, charge), formula)
+    return Line(
+        source=billable,
+        kind=charge.kind,
+        tier=charge.tier,
+        quantity=charge.quantity,
+        unit_amount=charge.unit_amount,
+        amount=amount,
+        description=_describe(billable.price, charge),
+        formula=formula,
+        proration=billable.whole is not None and billable.usage is None,
+    )
 
 
-def _describe(billable: Billable, charge: Charge) -> str:
+def _trial_line(billable: Billable) -> Line:
+    """Worded as Stripe does, which says it in one way in classic mode and in another in flexible mode."""
+    name = billable.price.product_name
+    if billable.quantity is not None:
+        name = f"{plain(billable.quantity)} × {name}"
+    words = f"{name} (Free trial)" if billable.trial == "classic" else f"Free trial for {name}"
+    return Line(billable, "trial", None, billable.quantity or ZERO, ZERO, 0, words, "free trial = 0")
+
+
+def _billed_line(billable: Billable, billed: Billed) -> Line:
+    words = f"{billable.price.product_name}: previously billed in this period"
+    formula = f"−{billed.amount}, on {billed.revisions} earlier " + ("invoice" if billed.revisions == 1 else "invoices")
+    return Line(billable, "billed", None, ZERO, None, -billed.amount, words, formula)
+
+
+def _item_line(item: ItemCharge) -> Line:
+    return Line(
+        source=item,
+        kind="item",
+        tier=None,
+        quantity=item.quantity,
+        unit_amount=item.unit_amount,
+        amount=item.amount,
+        description=item.description,
+        formula=item.formula,
+        proration=item.proration,
+        discountable=item.discountable,
+    )
+
+
+def _amount(line: Line) -> Amount:
+    source = line.source
+    price = source.price
+    metered = isinstance(source, Billable) and source.usage is not None and not source.price.takes_usage_records
+    return Amount(
+        line.amount,
+        price.product if price else None,
+        line.discountable,
+        source.discounts,
+        source.tax_rates,
+        price.id if metered and price else None,
+    )
+
+
+def _describe(price: PriceSnapshot, charge: Charge) -> str:
     """Worded as on Stripe's invoices: "31 credit × Product (Tier 2 at $0.036 / month)"."""
-    every = billable.interval if billable.interval_count == 1 else f"{billable.interval_count} {billable.interval}s"
-    at = f"{format_unit_price(charge.unit_amount, billable.currency)}{_per(billable.terms)} / {every}"
     tier = f"Tier {charge.tier} at" if charge.tier else "at"
+    at = _unit_price(charge.unit_amount, price.currency)
+    every = price.interval if price.interval_count == 1 else f"{price.interval_count} {price.interval}s"
+    words = f"{price.product_name} ({tier} {at}{_per(price)} / {every})"
     if charge.kind == "flat":
-        return f"{billable.product_name} ({tier} {at})"
-    unit = f" {billable.unit_label}" if billable.unit_label else ""
-    return f"{plain(charge.quantity)}{unit} × {billable.product_name} ({tier} {at})"
+        return words
+    unit = f" {price.unit_label}" if price.unit_label else ""
+    return f"{plain(charge.quantity)}{unit} × {words}"
 
 
-def _per(terms: Terms) -> str:
-    return f" per {terms.divide_by}" if terms.scheme is Scheme.PACKAGE else ""
+def _per(price: PriceSnapshot) -> str:
+    return f" per {price.terms.divide_by}" if price.terms.scheme is Scheme.PACKAGE else ""
+
+
+@lru_cache(maxsize=10_000)
+def _unit_price(unit_amount: Decimal, currency: str) -> str:
+    return format_unit_price(unit_amount, currency)

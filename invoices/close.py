@@ -1,88 +1,136 @@
-"""Closes periods that have ended: drafts their invoice, opens the next periods, ends subscriptions that are over."""
+"""Closes periods that have ended: drafts their invoices, opens the next periods, ends subscriptions that are over.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+Works on many subscriptions at once; the number of statements does not depend on how many. Every invoice is written in
+the transaction that closes its periods, so a worker that dies leaves nothing half done, and repeats at most one batch.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 
-from invoices import gather
-from invoices.build import Billable, build_lines
-from invoices.finalize import finalize_draft
-from invoices.models import Invoice
-from invoices.write import due_date, header, write_draft
-from subscriptions.cancel import end, lock_subscription
+from core.copying import copy_models, next_keys, update_models
+from invoices.build import build_invoice
+from invoices.finalize import finalize_drafts
+from invoices.gather import Wanted, gather, pending_items
+from invoices.models import Invoice, InvoiceItem
+from invoices.write import Computed, insert_drafts, new_invoice
+from subscriptions.cancel import end
+from subscriptions.locks import lock_subscriptions
 from subscriptions.models import ItemPeriod, ItemPeriodQuerySet, Subscription
-from subscriptions.periods import Period
-from subscriptions.slices import end_slice, next_slice
+from subscriptions.slices import close_slices, next_slice
+
+Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReason
+CLAIM = 1000  # subscriptions closed in one transaction
+
+
+@dataclass
+class Closing:
+    """The periods of one subscription that are closed together, newest item first, and those that follow them."""
+
+    subscription: Subscription
+    ended: list[ItemPeriod]
+    opened: dict[str, ItemPeriod] = field(default_factory=dict)
+    is_over: bool = False
+
+    @property
+    def boundary(self) -> datetime:
+        return self.ended[0].bills_at
+
+    @property
+    def start(self) -> datetime:
+        return min(period.starts_at for period in self.ended)
+
+    def billed(self) -> list[ItemPeriod]:
+        """What the invoice is about: of each metered item what has ended, of each licensed one what begins."""
+        slices = []
+        for period in self.ended:
+            if period.price.is_metered and period.kind == Kind.REGULAR:
+                slices.append(period)
+            following = self.opened.get(period.item_id)
+            if following and not following.price.is_metered and following.kind == Kind.REGULAR and not period.is_cut:
+                slices.append(following)
+        return slices
 
 
 def close_period(subscription_id: str, at: datetime) -> Invoice | None:
     """Close the earliest periods of a subscription that have ended by `at`, and draft their invoice.
 
     All items whose periods end at the same instant share the invoice: metered ones for the ended period, licensed
-    ones for the next. Does nothing, and returns None, when no period is due. Idempotent; safe from any number of
-    workers. Locks the customer.
+    ones for the next. Returns None when no period is due, or when there is nothing to bill. Idempotent; safe from any
+    number of workers. Locks the customer.
     """
     with transaction.atomic():
-        subscription = lock_subscription(subscription_id)
-        due = ItemPeriod.objects.due(at).filter(item__subscription=subscription)
-        boundary = due.next_bill()
-        if boundary is None:
-            return None
-        ended = newest_first(due.filter(bills_at=boundary))
-        _close(ended, at=at, outcome=ItemPeriod.Outcome.INVOICED)
-        opened = next_periods(ended, subscription)
-        for period in opened.values():
-            period.save(force_insert=True)
-        is_over = not ItemPeriod.objects.unbilled().filter(item__subscription=subscription).exists()
-        if is_over:
-            _stop_advancing(subscription)
-            end(subscription, at=boundary)
-        return _draft_cycle(subscription, ended, opened, at=at, auto_advance=not is_over)
+        invoices = _close(lock_subscriptions([subscription_id]), at)
+        return invoices[0] if invoices else None
 
 
-def start_invoice(subscription: Subscription, *, at: datetime, prorate: bool) -> Invoice | None:
-    """Invoice and finalize what a new subscription owes in advance; None where it owes nothing.
+def close_due(subscription_ids: Sequence[str], at: datetime) -> int:
+    """The same for as many of these subscriptions as nobody else is at work on, all or none; returns how many."""
+    with transaction.atomic():
+        subscriptions = lock_subscriptions(subscription_ids, skip_locked=True)
+        return len(_close(subscriptions, at))
 
-    `prorate` False leaves a stub before the first boundary free, and bills one that a known end cuts short in full.
-    The caller holds the customer's lock.
-    """
-    periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
-    licensed = [gather.licensed(period, subscription) for period in periods if not period.price.is_metered]
-    billables = [
-        billable if prorate else replace(billable, whole=None)
-        for billable in licensed
-        if prorate or billable.whole is None or billable.whole.start == billable.period.start
-    ]
-    if not billables:
+
+def _close(subscriptions: Sequence[Subscription], at: datetime) -> list[Invoice]:
+    closings = find_closings(subscriptions, at)
+    if not closings:
+        return []
+    close_slices(
+        (period for closing in closings for period in closing.ended if period.kind == Kind.REGULAR),
+        at=at,
+        outcome=Outcome.INVOICED,
+    )
+    close_slices(
+        (period for closing in closings for period in closing.ended if period.kind != Kind.REGULAR),
+        at=at,
+        outcome=Outcome.FREE,
+    )
+    _open_next(closings)
+    _end_those_that_are_over(closings)
+    return _draft(closings, at)
+
+
+def find_closings(subscriptions: Sequence[Subscription], at: datetime) -> list[Closing]:
+    """For each subscription that has any, the due periods with the earliest date of billing."""
+    by_id = {subscription.pk: subscription for subscription in subscriptions}
+    due: dict[str, list[ItemPeriod]] = defaultdict(list)
+    for period in newest_first(ItemPeriod.objects.due(at).filter(item__subscription__in=by_id)):
+        due[period.item.subscription_id].append(period)
+    closings = []
+    for id, periods in due.items():
+        boundary = min(period.bills_at for period in periods)
+        closings.append(Closing(by_id[id], [period for period in periods if period.bills_at == boundary]))
+    return closings
+
+
+def find_next(subscription: Subscription) -> Closing | None:
+    """What will be closed next if nothing changes before; nothing is stored."""
+    unbilled = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription))
+    if not unbilled:
         return None
-    invoice = _new_invoice(subscription, Invoice.BillingReason.SUBSCRIPTION_CREATE, Period(at, at), at=at)
-    write_draft(invoice, build_lines(billables))
-    return finalize_draft(invoice, at=at)
+    boundary = min(period.bills_at for period in unbilled)
+    closing = Closing(subscription, [period for period in unbilled if period.bills_at == boundary])
+    closing.opened = next_periods(closing)
+    return closing
 
 
-def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) -> Invoice | None:
-    """Close the open periods of a subscription that ends now; bill their usage, or discard it.
+def newest_first(periods: ItemPeriodQuerySet) -> list[ItemPeriod]:
+    """Periods by item, newest item first as on Stripe's invoices; of one item in the order of time."""
+    return list(periods.select_related("item", "price").order_by("-item__created_at", "-item_id", "starts_at", "pk"))
 
-    The caller holds the customer's lock.
-    """
-    periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
-    for period in periods:
-        end_slice(period, at)
-    _stop_advancing(subscription)
-    used = [period for period in periods if period.price.is_metered]
-    in_advance = [period for period in periods if not period.price.is_metered]
-    outcome = ItemPeriod.Outcome.INVOICED if invoice_now else ItemPeriod.Outcome.DISCARDED
-    _close(in_advance, at=at, outcome=ItemPeriod.Outcome.INVOICED)
-    _close(used, at=at, outcome=outcome)
-    if not (invoice_now and used):
-        return None
-    whole = Period(min(period.starts_at for period in used), at)
-    invoice = _new_invoice(subscription, Invoice.BillingReason.SUBSCRIPTION_UPDATE, whole, at=at)
-    write_draft(invoice, build_lines(gather.metered(period, subscription) for period in used))
-    return finalize_draft(invoice, at=at)
+
+def next_periods(closing: Closing) -> dict[str, ItemPeriod]:
+    """The periods that follow, by item, not stored; none where the subscription or the item ends."""
+    subscription, following = closing.subscription, {}
+    for period in closing.ended:
+        over = subscription.cancel_at is not None and subscription.cancel_at <= period.ends_at
+        if not (period.is_cut or over or period.item.deleted_at):
+            following[period.item_id] = next_slice(period.item, subscription, start=period.ends_at)
+    return following
 
 
 def grace() -> timedelta:
@@ -90,74 +138,86 @@ def grace() -> timedelta:
     return timedelta(seconds=settings.INVOICE_GRACE_SECONDS)
 
 
-def newest_first(periods: ItemPeriodQuerySet) -> list[ItemPeriod]:
-    """Items newest first, as on Stripe's invoices."""
-    related = periods.select_related("item__price", "price__product", "price__meter")
-    return list(related.order_by("-item__created_at", "-item_id"))
+def _open_next(closings: Sequence[Closing]) -> None:
+    for closing in closings:
+        closing.opened = next_periods(closing)
+    opened = [period for closing in closings for period in closing.opened.values()]
+    for period, key in zip(opened, next_keys(ItemPeriod, len(opened)), strict=True):
+        period.pk = key
+    copy_models(ItemPeriod, opened)
 
 
-def _close(periods: Sequence[ItemPeriod], *, at: datetime, outcome: str) -> None:
-    ItemPeriod.objects.filter(pk__in=[period.pk for period in periods]).update(closed_at=at, outcome=outcome)
+def _end_those_that_are_over(closings: Sequence[Closing]) -> None:
+    without = [closing for closing in closings if not closing.opened]
+    if not without:
+        return
+    unbilled = ItemPeriod.objects.unbilled().filter(item__subscription__in=[one.subscription for one in without])
+    running = set(unbilled.values_list("item__subscription_id", flat=True))
+    for closing in without:
+        if closing.subscription.pk not in running:
+            closing.is_over = True
+            stop_advancing(closing.subscription)
+            end(closing.subscription, at=closing.boundary)
 
 
-def next_periods(ended: Sequence[ItemPeriod], subscription: Subscription) -> dict[str, ItemPeriod]:
-    """The periods that follow, by item, not stored; none where the subscription ends, shortened to a known end."""
-    following = {}
-    for period in ended:
-        if period.is_cut or (subscription.cancel_at is not None and subscription.cancel_at <= period.ends_at):
+def _draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
+    pending = pending_items(closing.subscription.customer for closing in closings)
+    wanted = [
+        Wanted(
+            closing.subscription.customer,
+            closing.subscription,
+            closing.billed(),
+            take_pending(pending, closing.subscription),
+        )
+        for closing in closings
+    ]
+    computed, at_once = [], []
+    for closing, content in zip(closings, gather(wanted), strict=True):
+        if content.is_empty:
             continue
-        following[period.item_id] = next_slice(period.item, subscription, start=period.ends_at)
-    return following
+        invoice = new_invoice(
+            closing.subscription.customer,
+            closing.subscription,
+            Reason.SUBSCRIPTION_CYCLE,
+            at=at,
+            period_start=closing.start,
+            period_end=closing.boundary,
+            auto_advance=not closing.is_over,
+            automatically_finalizes_at=None if closing.is_over else at + grace(),
+        )
+        computed.append(Computed(invoice, build_invoice(content)))
+        if not closing.is_over and not grace():
+            at_once.append(computed[-1])
+    insert_drafts(computed)
+    name_latest(computed)
+    finalize_drafts([each.invoice for each in at_once], at=at, computed=at_once)
+    return [each.invoice for each in computed]
 
 
-def _draft_cycle(
-    subscription: Subscription,
-    ended: Sequence[ItemPeriod],
-    opened: Mapping[str, ItemPeriod],
-    *,
-    at: datetime,
-    auto_advance: bool,
-) -> Invoice | None:
-    billables = cycle_billables(ended, opened, subscription)
-    if not billables:
-        return None
-    start, end_ = min(period.starts_at for period in ended), ended[0].ends_at
-    invoice = _new_invoice(subscription, Invoice.BillingReason.SUBSCRIPTION_CYCLE, Period(start, end_), at=at)
-    invoice.auto_advance = auto_advance
-    invoice.automatically_finalizes_at = at + grace() if auto_advance else None
-    invoice.save(update_fields=["auto_advance", "automatically_finalizes_at"])
-    write_draft(invoice, build_lines(billables))
-    return invoice
+def take_pending(pending: Mapping[str, list[InvoiceItem]], subscription: Subscription) -> list[InvoiceItem]:
+    """Take from the customer's pending items those that the next invoice of this subscription bills: its own, and
+    those of no subscription."""
+    items = pending.get(subscription.customer_id, [])
+    taken = [
+        item
+        for item in items
+        if item.subscription_id in (None, subscription.pk) and item.currency == subscription.currency
+    ]
+    items[:] = [item for item in items if item not in taken]
+    return taken
 
 
-def cycle_billables(
-    ended: Sequence[ItemPeriod], opened: Mapping[str, ItemPeriod], subscription: Subscription
-) -> list[Billable]:
-    """What a renewal bills: of each metered item the ended period, of each licensed one the period that begins."""
-    billables: list[Billable] = []
-    for period in ended:
-        if period.price.is_metered:
-            billables.append(gather.metered(period, subscription))
-        elif following := opened.get(period.item_id):
-            billables.append(gather.licensed(following, subscription))
-    return billables
+def name_latest(computed: Iterable[Computed]) -> None:
+    """Let each subscription name the invoice that was made for it."""
+    subscriptions = []
+    for each in computed:
+        if each.invoice.subscription is not None:
+            each.invoice.subscription.latest_invoice = each.invoice.pk
+            subscriptions.append(each.invoice.subscription)
+    update_models(Subscription, subscriptions, ["latest_invoice"])
 
 
-def _new_invoice(subscription: Subscription, reason: str, period: Period, *, at: datetime) -> Invoice:
-    invoice = Invoice.objects.create(
-        **header(subscription),
-        billing_reason=reason,
-        period_start=period.start,
-        period_end=period.end,
-        due_date=due_date(subscription, at),
-        created_at=at,
-    )
-    subscription.latest_invoice = invoice.pk
-    subscription.save(update_fields=["latest_invoice"])
-    return invoice
-
-
-def _stop_advancing(subscription: Subscription) -> None:
+def stop_advancing(subscription: Subscription) -> None:
     """On cancellation the subscription's drafts and open invoices no longer advance by themselves."""
     unsettled = subscription.invoices.filter(status__in=[Invoice.Status.DRAFT, Invoice.Status.OPEN])
     unsettled.update(auto_advance=False, automatically_finalizes_at=None)

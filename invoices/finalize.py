@@ -1,19 +1,37 @@
-"""Finalizes drafts: reads the usage for the last time, gives the number, and freezes the invoice."""
+"""Finalizes drafts: reads the usage for the last time, gives the numbers, and freezes the invoices.
 
-from dataclasses import replace
+Works on many invoices at once; the number of statements does not depend on how many.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from django.db import transaction
 
+from core.copying import update_models
 from core.errors import InvalidRequest, NotFound
-from customers.locks import lock_customer
-from invoices import gather
-from invoices.build import Billable, build_lines
-from invoices.models import Invoice, InvoiceLine
-from invoices.write import write_draft
-from subscriptions.models import Subscription
+from customers.locks import lock_customer, lock_customers
+from customers.models import Customer
+from invoices.build import build_invoice
+from invoices.gather import Wanted, gather
+from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.write import TOTALS, Computed, rewrite_drafts
+from subscriptions.models import ItemPeriod
 
 COPIED_FROM_CUSTOMER = ("name", "email", "phone", "address", "shipping", "tax_exempt")
+WRITTEN = (
+    *TOTALS,
+    *(f"customer_{name}" for name in COPIED_FROM_CUSTOMER),
+    "number",
+    "status",
+    "ending_balance",
+    "auto_advance",
+    "automatically_finalizes_at",
+    "finalized_at",
+    "effective_at",
+    "paid_at",
+)
 
 
 class InvoiceNotEditable(InvalidRequest):
@@ -56,50 +74,88 @@ def finalize_if_due(invoice_id: str, at: datetime) -> Invoice | None:
         return finalize_draft(invoice, at=at)
 
 
+def finalize_due(invoice_ids: Sequence[str], at: datetime) -> int:
+    """The same for those of these invoices whose customers nobody else is at work on, all or none; how many."""
+    with transaction.atomic():
+        owners = Invoice.objects.filter(pk__in=invoice_ids).values_list("customer_id", flat=True)
+        customers = lock_customers(owners, skip_locked=True)
+        due = Invoice.objects.to_finalize(at).filter(pk__in=invoice_ids, customer__in=customers)
+        invoices = list(due.select_for_update(no_key=True).order_by("automatically_finalizes_at", "pk"))
+        for invoice in invoices:
+            invoice.customer = customers[invoice.customer_id]
+        finalize_drafts(invoices, at=at)
+        return len(invoices)
+
+
 def finalize_draft(invoice: Invoice, *, at: datetime) -> Invoice:
     """Freeze a draft; one with nothing to pay is paid at once. The caller holds the customer's lock."""
-    _reread_usage(invoice)
-    customer = invoice.customer
+    finalize_drafts([invoice], at=at)
+    return invoice
+
+
+def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime, computed: Sequence[Computed] = ()) -> None:
+    """Freeze drafts, in this order; `computed` is what they say, where that was computed in this transaction.
+
+    The caller holds the customers' locks.
+    """
+    if not invoices:
+        return
+    if not computed:
+        computed = compute_drafts(invoices)
+        rewrite_drafts(computed)
+    for each in computed:
+        _freeze(each, at)
+    _number(invoices)
+    update_models(Invoice, invoices, WRITTEN)
+
+
+def compute_drafts(invoices: Sequence[Invoice]) -> list[Computed]:
+    """What drafts would say now, with the usage that has arrived since they were written; nothing is stored."""
+    contents = gather(wanted_by(invoices))
+    return [Computed(invoice, build_invoice(content)) for invoice, content in zip(invoices, contents, strict=True)]
+
+
+def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
+    """What drafts bill, from the slices of their lines, in the order of the lines, and from their invoice items."""
+    slices: dict[str, dict[int, ItemPeriod]] = defaultdict(dict)
+    lines = InvoiceLine.objects.filter(invoice__in=invoices, item_period__isnull=False)
+    for line in lines.select_related("item_period__item", "item_period__price").order_by("position"):
+        assert line.item_period is not None, "filtered"
+        slices[line.invoice_id].setdefault(line.item_period.pk, line.item_period)
+    items: dict[str | None, list[InvoiceItem]] = defaultdict(list)
+    for item in InvoiceItem.objects.filter(invoice__in=invoices).order_by("-created_at", "-id"):
+        items[item.invoice_id].append(item)
+    return [
+        Wanted(
+            invoice.customer,
+            invoice.subscription,
+            list(slices[invoice.pk].values()),
+            [item for item in items[invoice.pk] if item.created_at <= invoice.created_at],
+            [item for item in reversed(items[invoice.pk]) if item.created_at > invoice.created_at],
+            invoice=invoice,
+        )
+        for invoice in invoices
+    ]
+
+
+def _freeze(each: Computed, at: datetime) -> None:
+    invoice, settlement = each.invoice, each.built.settlement
     for name in COPIED_FROM_CUSTOMER:
-        setattr(invoice, f"customer_{name}", getattr(customer, name))
-    invoice.number = f"{customer.invoice_prefix}-{customer.next_invoice_sequence:04d}"
-    customer.next_invoice_sequence += 1
-    customer.save(update_fields=["next_invoice_sequence"])
+        setattr(invoice, f"customer_{name}", getattr(invoice.customer, name))
+    invoice.ending_balance = settlement.ending_balance
     invoice.finalized_at = invoice.effective_at = at
     invoice.automatically_finalizes_at = None
-    invoice.ending_balance = 0
     if invoice.amount_due:
         invoice.status = Invoice.Status.OPEN
     else:
         invoice.status, invoice.paid_at, invoice.auto_advance = Invoice.Status.PAID, at, False
-    invoice.save()
-    return invoice
 
 
-def _reread_usage(invoice: Invoice) -> None:
-    """Build the lines of a draft again, with the usage that has arrived since it was drafted."""
-    if invoice.subscription is None:
-        return
-    write_draft(invoice, build_lines(draft_billables(invoice, invoice.subscription)))
-
-
-def draft_billables(invoice: Invoice, subscription: Subscription) -> list[Billable]:
-    """What a draft bills, read again: the item periods of its lines, in the order of the lines."""
-    subscription.customer = invoice.customer
-    lines = invoice.lines.select_related(
-        "item_period__item", "item_period__price__product", "item_period__price__meter"
-    )
-    first_lines: dict[int, InvoiceLine] = {}
-    for line in lines.filter(item_period__isnull=False).order_by("position"):
-        assert line.item_period_id is not None, "filtered"
-        first_lines.setdefault(line.item_period_id, line)
-    return [_billable(line, subscription) for line in first_lines.values()]
-
-
-def _billable(line: InvoiceLine, subscription: Subscription) -> Billable:
-    period = line.item_period
-    assert period is not None, "filtered"
-    if period.price.is_metered:
-        return gather.metered(period, subscription)
-    billable = gather.licensed(period, subscription)
-    return billable if line.proration else replace(billable, whole=None)
+def _number(invoices: Iterable[Invoice]) -> None:
+    """Give each invoice the next number of its customer."""
+    customers: dict[str, Customer] = {}
+    for invoice in invoices:
+        customer = customers.setdefault(invoice.customer_id, invoice.customer)
+        invoice.number = f"{customer.invoice_prefix}-{customer.next_invoice_sequence:04d}"
+        customer.next_invoice_sequence += 1
+    update_models(Customer, list(customers.values()), ["next_invoice_sequence"])

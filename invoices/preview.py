@@ -6,13 +6,13 @@ from typing import Any
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from core.ids import new_id
 from customers.models import Customer
-from invoices.build import Billable, build_lines, total_up
-from invoices.close import cycle_billables, newest_first, next_periods
-from invoices.finalize import draft_billables
+from invoices.build import build_invoice
+from invoices.close import find_next, take_pending
+from invoices.finalize import compute_drafts
+from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceLine, InvoicePreview
-from invoices.write import due_date, header, unsaved_lines
+from invoices.write import due_date, new_invoice, rows, set_totals
 from subscriptions.models import ItemPeriod, Subscription
-from subscriptions.periods import Period
 
 KEPT = timedelta(hours=72)
 
@@ -38,31 +38,38 @@ def next_subscription(customer: Customer) -> Subscription:
 
 
 def preview_next(subscription: Subscription, *, at: datetime) -> tuple[Invoice, list[InvoiceLine]]:
-    """The upcoming invoice, computed by the same `build_lines` as the real one, and not stored.
+    """The upcoming invoice, computed as the real one is, and not stored.
 
     Raises NothingUpcoming for a subscription that has ended or has nothing to bill at its next boundary.
     """
     at = subscription.customer.now(at)
-    open_periods = ItemPeriod.objects.open().filter(item__subscription=subscription)
-    boundary = open_periods.earliest_end()
-    if boundary is None:
+    closing = find_next(subscription)
+    if closing is None:
         raise NothingUpcoming(f"No upcoming invoices for subscription: {subscription.pk}")
-    ending = newest_first(open_periods.filter(ends_at=boundary))
-    billables = cycle_billables(ending, next_periods(ending, subscription), subscription)
-    if not billables:
+    items = take_pending(pending_items([subscription.customer]), subscription)
+    (content,) = gather([Wanted(subscription.customer, subscription, closing.billed(), items)])
+    if content.is_empty:
         raise NothingUpcoming(f"No upcoming invoices for subscription: {subscription.pk}")
-    period = Period(min(period.starts_at for period in ending), boundary)
-    return _unsaved(subscription, billables, at, period)
+    invoice = new_invoice(
+        subscription.customer,
+        subscription,
+        "upcoming",
+        at=at,
+        id=new_id("upcoming_in"),
+        period_start=closing.start,
+        period_end=closing.boundary,
+        due_date=due_date(subscription, closing.boundary),
+    )
+    built = build_invoice(content)
+    set_totals(invoice, built)
+    return invoice, rows(invoice, built)
 
 
 def preview_draft(draft: Invoice) -> tuple[Invoice, list[InvoiceLine]]:
     """A draft as its finalization would write it now, with the usage that has arrived since; nothing is stored."""
-    if draft.subscription is None:
-        return draft, list(draft.lines.order_by("position"))
-    lines = build_lines(draft_billables(draft, draft.subscription))
-    totals = total_up(lines)
-    draft.subtotal, draft.total, draft.amount_due = totals.subtotal, totals.total, totals.amount_due
-    return draft, unsaved_lines(draft, lines)
+    (computed,) = compute_drafts([draft])
+    set_totals(draft, computed.built)
+    return draft, rows(draft, computed.built, list(draft.lines.all()))
 
 
 def find_subscription(subscription_id: str, customer_id: str | None) -> Subscription:
@@ -76,26 +83,6 @@ def find_subscription(subscription_id: str, customer_id: str | None) -> Subscrip
             param="subscription",
         )
     return subscription
-
-
-def _unsaved(
-    subscription: Subscription, billables: list[Billable], at: datetime, period: Period
-) -> tuple[Invoice, list[InvoiceLine]]:
-    lines = build_lines(billables)
-    totals = total_up(lines)
-    invoice = Invoice(
-        **header(subscription),
-        id=new_id("upcoming_in"),
-        billing_reason="upcoming",
-        period_start=period.start,
-        period_end=period.end,
-        due_date=due_date(subscription, period.end),
-        subtotal=totals.subtotal,
-        total=totals.total,
-        amount_due=totals.amount_due,
-        created_at=at,
-    )
-    return invoice, unsaved_lines(invoice, lines)
 
 
 def is_preview(invoice_id: str) -> bool:

@@ -1,27 +1,52 @@
-"""Writes computed lines and totals into a draft; the only place that does."""
+"""Stores computed invoices: the only place that writes lines and totals. Many at once, in few statements."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from core.copying import copy_models
 from core.ids import new_id
-from invoices.build import Line, total_up
-from invoices.gather import terms_snapshot
-from invoices.models import Invoice, InvoiceLine
+from customers.models import Customer
+from invoices.build import Billable, Built, Line
+from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.totals import LineTotals
 from subscriptions.models import Subscription
 
-LineKey = tuple[int | None, str | None, str, int | None]
+LineKey = tuple[Any, ...]
+# What a stored line must agree in with a computed one to be left as it is.
+COMPARED = (
+    "item_period_id", "invoice_item_id", "kind", "tier", "revision", "amount", "quantity", "description",
+    "discount_amounts", "credit_amounts", "tax_amounts", "usage_quantity", "usage_events", "period_start", "period_end",
+)  # fmt: skip
 
 
-def header(subscription: Subscription) -> dict[str, Any]:
-    """What an invoice copies from its subscription and customer; copied again at finalization, then frozen."""
-    customer = subscription.customer
+@dataclass(frozen=True)
+class Computed:
+    """An invoice and what it is to say."""
+
+    invoice: Invoice
+    built: Built
+
+
+def new_invoice(
+    customer: Customer, subscription: Subscription | None, reason: str, *, at: datetime, **fields: Any
+) -> Invoice:
+    """An invoice that is not stored yet, with copies of what it shows of its customer; these are taken again when it
+    is finalized, and then frozen."""
+    return Invoice(
+        customer=customer,
+        subscription=subscription,
+        billing_reason=reason,
+        created_at=at,
+        **copied_from(customer),
+        **({**_of_subscription(subscription, at), **fields} if subscription else fields),
+    )
+
+
+def copied_from(customer: Customer) -> dict[str, Any]:
     return {
-        "customer": customer,
-        "subscription": subscription,
-        "currency": subscription.currency,
-        "collection_method": subscription.collection_method,
-        "subscription_metadata": subscription.metadata,
         "customer_name": customer.name,
         "customer_email": customer.email,
         "customer_phone": customer.phone,
@@ -39,63 +64,140 @@ def due_date(subscription: Subscription, created: datetime) -> datetime | None:
     return None if days is None else created + timedelta(days=days)
 
 
-def write_draft(invoice: Invoice, lines: Sequence[Line]) -> None:
-    """Replace the lines of a draft and set its totals; a line that says the same thing again keeps its id.
-
-    The caller holds the customer's lock. Raises AmountTooLarge.
-    """
-    assert invoice.is_draft, "only a draft can be written"
-    kept = {_key_of_row(row): row.pk for row in invoice.lines.all()}
-    invoice.lines.all().delete()
-    InvoiceLine.objects.bulk_create(
-        _row(invoice, line, position, kept.get(_key(line))) for position, line in enumerate(lines)
-    )
-    totals = total_up(lines)
-    invoice.subtotal, invoice.total, invoice.amount_due = totals.subtotal, totals.total, totals.amount_due
-    invoice.save(update_fields=["subtotal", "total", "amount_due"])
+def set_totals(invoice: Invoice, built: Built) -> None:
+    """Let an invoice say what was computed, as far as it is in its own row."""
+    totals, settlement = built.totals, built.settlement
+    invoice.subtotal, invoice.total = totals.subtotal, totals.total
+    invoice.discount_total, invoice.credit_total = totals.discount_total, totals.credit_total
+    invoice.tax_total, invoice.inclusive_tax_total = totals.tax_total, totals.inclusive_tax_total
+    invoice.starting_balance, invoice.amount_due = settlement.starting_balance, settlement.amount_due
 
 
-def unsaved_lines(invoice: Invoice, lines: Sequence[Line]) -> list[InvoiceLine]:
-    """The rows that `write_draft` would write, for a preview."""
-    return [_row(invoice, line, position, None) for position, line in enumerate(lines)]
+TOTALS = (
+    "subtotal", "total", "discount_total", "credit_total", "tax_total", "inclusive_tax_total", "starting_balance",
+    "amount_due",
+)  # fmt: skip
 
 
-def _key(line: Line) -> LineKey:
-    return line.billable.item_period, line.billable.item, line.charge.kind, line.charge.tier
+def insert_drafts(computed: Sequence[Computed]) -> None:
+    """Store new drafts with their lines, and give them the invoice items that they bill."""
+    for each in computed:
+        set_totals(each.invoice, each.built)
+    copy_models(Invoice, [each.invoice for each in computed])
+    copy_models(InvoiceLine, [row for each in computed for row in rows(each.invoice, each.built)])
+    _take_up_items(computed)
+
+
+def rewrite_drafts(computed: Sequence[Computed]) -> None:
+    """Replace the lines of stored drafts and set their totals, not stored here; a line that says the same thing again
+    keeps its id, and an invoice of which nothing has changed keeps its lines."""
+    stored: dict[str, list[InvoiceLine]] = defaultdict(list)
+    for line in InvoiceLine.objects.filter(invoice__in=[each.invoice for each in computed]).order_by("position"):
+        stored[line.invoice_id].append(line)
+    written: list[InvoiceLine] = []
+    replaced: list[Invoice] = []
+    for each in computed:
+        assert each.invoice.is_draft, "only a draft can be written"
+        before = stored[each.invoice.pk]
+        after = rows(each.invoice, each.built, before)
+        if [_said(line) for line in before] != [_said(line) for line in after]:
+            replaced.append(each.invoice)
+            written += after
+        set_totals(each.invoice, each.built)
+    InvoiceLine.objects.filter(invoice__in=replaced).delete()
+    copy_models(InvoiceLine, written)
+    _take_up_items(computed)
+
+
+def rows(invoice: Invoice, built: Built, before: Sequence[InvoiceLine] = ()) -> list[InvoiceLine]:
+    """The lines of an invoice, not stored; one that was there `before` keeps its id."""
+    kept = {_key_of_row(row): row.pk for row in before}
+    return [
+        _row(invoice, line, totals, position, kept)
+        for position, (line, totals) in enumerate(zip(built.lines, built.totals.lines, strict=True))
+    ]
+
+
+def _of_subscription(subscription: Subscription, at: datetime) -> dict[str, Any]:
+    settings = subscription.invoice_settings
+    return {
+        "currency": subscription.currency,
+        "collection_method": subscription.collection_method,
+        "subscription_metadata": subscription.metadata,
+        "default_tax_rates": subscription.default_tax_rates,
+        "due_date": due_date(subscription, at),
+        **{name: settings[name] for name in ("description", "footer", "custom_fields") if settings.get(name)},
+    }
+
+
+def _take_up_items(computed: Sequence[Computed]) -> None:
+    for each in computed:
+        items = [line.source.invoice_item for line in each.built.lines if not isinstance(line.source, Billable)]
+        if items:
+            InvoiceItem.objects.filter(pk__in=items, invoice=None).update(invoice=each.invoice)
+
+
+def _said(row: InvoiceLine) -> LineKey:
+    return tuple(getattr(row, name) for name in COMPARED)
 
 
 def _key_of_row(row: InvoiceLine) -> LineKey:
-    return row.item_period_id, row.subscription_item_id, row.kind, row.tier
+    return row.item_period_id, row.invoice_item_id, row.kind, row.tier
 
 
-def _row(invoice: Invoice, line: Line, position: int, id: str | None) -> InvoiceLine:
-    billable, charge = line.billable, line.charge
-    read = billable.usage
-    return InvoiceLine(
-        id=id or new_id("il"),
+def _row(invoice: Invoice, line: Line, totals: LineTotals, position: int, kept: dict[LineKey, str]) -> InvoiceLine:
+    source, price = line.source, line.source.price
+    of_item = isinstance(source, Billable)
+    row = InvoiceLine(
         invoice=invoice,
         position=position,
-        subscription_item_id=billable.item,
-        item_period_id=billable.item_period,
-        price_id=billable.price,
-        product=billable.product,
-        kind=charge.kind,
-        tier=charge.tier,
-        quantity=charge.quantity,
-        unit_amount_decimal=charge.unit_amount,
+        subscription_item_id=source.item,
+        item_period_id=source.item_period if isinstance(source, Billable) else None,
+        invoice_item_id=None if isinstance(source, Billable) else source.invoice_item,
+        price_id=price.id if price else None,
+        product=price.product if price else None,
+        terms=price.kept if price else None,
+        kind=line.kind,
+        tier=line.tier,
+        revision=source.revision if isinstance(source, Billable) else 0,
+        quantity=line.quantity,
+        unit_amount_decimal=line.unit_amount,
         amount=line.amount,
-        currency=billable.currency,
+        currency=invoice.currency,
         description=line.description,
         formula=line.formula,
-        period_start=billable.period.start,
-        period_end=billable.period.end,
+        period_start=source.period.start,
+        period_end=source.period.end,
         proration=line.proration,
-        discountable=not line.proration,
-        metadata=billable.metadata,
-        terms=terms_snapshot(billable.terms),
-        meter_id=billable.meter,
-        usage_quantity=read.quantity if read else None,
-        usage_events=read.events if read else None,
-        usage_snapshot=read.snapshot.token if read else None,
-        usage_read_at=read.snapshot.taken_at if read else None,
+        discountable=line.discountable,
+        metadata=source.metadata,
+        tax_rates=[rate.id for rate in source.tax_rates],
     )
+    if totals.discounts or totals.credits or totals.taxes:
+        _set_shares(row, totals)
+    read = source.usage if isinstance(source, Billable) else None
+    if read and of_item and price:
+        row.meter = price.meter
+        row.usage_quantity, row.usage_events = read.quantity, read.events
+        row.usage_snapshot, row.usage_read_at = read.snapshot.token, read.snapshot.taken_at
+    row.pk = kept.get(_key_of_row(row)) or new_id("il")
+    return row
+
+
+def _set_shares(row: InvoiceLine, totals: LineTotals) -> None:
+    row.discount_amounts = [{"discount": id, "amount": amount} for id, amount in totals.discounts]
+    row.credit_amounts = [{"credit_grant": id, "amount": amount} for id, amount in totals.credits]
+    row.tax_amounts = [
+        {
+            "tax_rate": tax.rate.id,
+            "amount": tax.amount,
+            "taxable_amount": tax.taxable_amount,
+            "inclusive": tax.rate.inclusive,
+            "reason": tax.reason,
+        }
+        for tax in totals.taxes
+    ]
+    row.discount_total = sum(amount for _, amount in totals.discounts)
+    row.credit_total = sum(amount for _, amount in totals.credits)
+    row.tax_total = sum(tax.amount for tax in totals.taxes if not tax.rate.inclusive)
+    row.inclusive_tax_total = sum(tax.amount for tax in totals.taxes if tax.rate.inclusive)

@@ -81,7 +81,7 @@ def aggregate(span: Span, rules: Rules) -> tuple[Decimal, int, Snapshot]:
         )
         if not was_wrong:
             break
-    return _quantity(quantity, per, aggregation.per), int(events), Snapshot(token, taken_at)
+    return exact(quantity, per, aggregation.per), int(events), Snapshot(token, taken_at)
 
 
 def aggregate_by(span: Span, rules: Rules, *, bucket: str | None = None, dimensions: Sequence[int] = ()) -> list[Group]:
@@ -99,7 +99,7 @@ def aggregate_by(span: Span, rules: Rules, *, bucket: str | None = None, dimensi
         params,
     )
     return [
-        Group(at, tuple(of), _quantity(quantity, per, aggregation.per), int(events))
+        Group(at, tuple(of), exact(quantity, per, aggregation.per), int(events))
         for at, of, quantity, per, events in rows
     ]
 
@@ -179,7 +179,8 @@ def _row(sql: str, params: Sequence[Any]) -> tuple[Any, ...]:
     return row
 
 
-def _quantity(total: Any, per: Any, is_quotient: str | None) -> Decimal:
+def exact(total: Any, per: Any, is_quotient: str | None) -> Decimal:
+    """The quantity from what a formula adds up and what divides it, where something does."""
     return quotient(Decimal(total), Decimal(per)) if is_quotient else Decimal(total)
 
 

@@ -115,6 +115,7 @@ class LineUsage:
     def only(self) -> Chosen:
         """Which of the customer's events on the meter are the line's."""
         assert self.line.subscription_item_id is not None, "a metered line is of an item"
+        assert self.line.price is not None, "a metered line is at a price"
         return usage_question(self.line.price, self.line.subscription_item_id).only
 
     @property

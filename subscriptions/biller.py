@@ -1,23 +1,71 @@
 """What a subscription needs of whoever writes the invoices, which is an app above this one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Protocol
 
 from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.periods import Period
+
+
+@dataclass(frozen=True)
+class PendingItem:
+    """An amount that a change makes, for the next invoice: a credit for unused time, or a debit for the rest of it.
+
+    `credited_lines` are the invoice lines that a credit takes back.
+    """
+
+    subscription_item: str | None
+    price: str
+    amount: int
+    quantity: Decimal
+    unit_amount: Decimal | None
+    description: str
+    formula: str
+    period: Period
+    proration: bool = True
+    discountable: bool = False
+    credited_lines: tuple[str, ...] = ()
+    tax_rates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BilledFor:
+    """What a period was billed on invoices that are not void: after discounts, before taxes; and on which lines."""
+
+    amount: int
+    lines: tuple[str, ...]
 
 
 class Biller(Protocol):
     """Those that change something are called inside the transaction of the change, with the customer locked."""
 
-    def bill_start(self, subscription: Subscription, *, at: datetime, prorate: bool) -> None:
-        """Invoice what a new subscription owes in advance; `prorate` False leaves a stub period free."""
+    def bill_start(self, subscription: Subscription, *, at: datetime) -> None:
+        """Invoice what a new subscription owes in advance."""
 
     def bill_due(self, subscription: Subscription, *, at: datetime) -> None:
         """Close the periods that have ended by `at`, so that a change begins from an up-to-date state."""
 
     def bill_end(self, subscription: Subscription, *, at: datetime, invoice_now: bool) -> None:
         """Close the open periods of a subscription that ends now, and invoice their usage or discard it."""
+
+    def add_pending(self, subscription: Subscription, items: Sequence[PendingItem], *, at: datetime) -> None:
+        """Keep amounts for the next invoice."""
+
+    def invoice_now(
+        self,
+        subscription: Subscription,
+        *,
+        at: datetime,
+        slices: Sequence[ItemPeriod] = (),
+        proration_date: datetime | None = None,
+    ) -> None:
+        """Invoice at once what is pending, what changes have cut off, and slices in advance that begin now."""
+
+    def billed_for(self, periods: Sequence[ItemPeriod]) -> Mapping[int, BilledFor]:
+        """What each of these periods was billed, by the period's id; one that was not is missing."""
 
     def reads_again(self, period: ItemPeriod) -> bool:
         """Whether the invoice of a closed period will read its usage again, as a draft does."""

@@ -6,9 +6,9 @@ from datetime import datetime
 from django.db import transaction
 
 from core.errors import InvalidRequest, NotFound, NotSupported
-from customers.locks import lock_customer
 from customers.models import Customer
 from subscriptions.biller import biller
+from subscriptions.locks import lock_for_change
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import next_boundary
 from subscriptions.slices import end_slice
@@ -22,31 +22,6 @@ class Reason:
 
     comment: str | None = None
     feedback: str | None = None
-
-
-def lock_subscription(subscription_id: str) -> Subscription:
-    """Lock the customer, then the subscription, and return it as it is now. Raises NotFound."""
-    found = Subscription.objects.filter(pk=subscription_id).values_list("customer_id", flat=True).first()
-    if found is None:
-        raise NotFound("subscription", subscription_id)
-    customer = lock_customer(found)
-    subscription = Subscription.objects.select_for_update(no_key=True).get(pk=subscription_id)
-    subscription.customer = customer
-    return subscription
-
-
-def lock_for_change(subscription_id: str, at: datetime) -> tuple[Subscription, datetime]:
-    """Lock a subscription, close what has ended by now, and say at which instant the change happens.
-
-    That is the customer's time. Where others have opened a period that begins later while this waited for the lock, it
-    is the beginning of that period: nothing ends before it began. Raises NotFound. Locks the customer.
-    """
-    subscription = lock_subscription(subscription_id)
-    at = subscription.customer.now(at)
-    biller().bill_due(subscription, at=at)
-    subscription = lock_subscription(subscription_id)
-    begun = ItemPeriod.objects.open().filter(item__subscription=subscription).latest_start()
-    return subscription, max(at, begun or at)
 
 
 def cancel_subscription(

@@ -9,7 +9,8 @@ from django.db import transaction
 
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, ParametersExclusive
-from subscriptions.cancel import Reason, lock_for_change, schedule_cancellation, set_reason
+from subscriptions.cancel import Reason, schedule_cancellation, set_reason
+from subscriptions.locks import lock_for_change
 from subscriptions.models import Subscription
 from subscriptions.subscribe import check_collection
 

@@ -12,7 +12,7 @@ from customers.models import Customer
 from pricing.models import Price
 from subscriptions.biller import biller
 from subscriptions.cancel import schedule_cancellation
-from subscriptions.models import Subscription, SubscriptionItem, cadence_of
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
 
@@ -79,7 +79,9 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
             customer.currency = currency
             customer.save(update_fields=["currency"])
         _apply_cancellation(subscription, spec, at)
-        biller().bill_start(subscription, at=at, prorate=spec.prorate)
+        if not spec.prorate:
+            _bill_without_shares(subscription)
+        biller().bill_start(subscription, at=at)
         subscription.refresh_from_db()
         return subscription
 
@@ -203,6 +205,15 @@ def _open_items(subscription: Subscription, items: Sequence[ItemSpec], prices: S
             created_at=at,
         )
         next_slice(item, subscription, start=at).save(force_insert=True)
+
+
+def _bill_without_shares(subscription: Subscription) -> None:
+    """Leave a stub before the first boundary free, and bill a period that a known end cuts short in full."""
+    for period in ItemPeriod.objects.open().filter(item__subscription=subscription, quantity__isnull=False):
+        if period.whole and period.whole.start < period.starts_at:
+            period.kind = ItemPeriod.Kind.FREE
+        period.whole_starts_at = period.whole_ends_at = None
+        period.save(update_fields=["kind", "whole_starts_at", "whole_ends_at"])
 
 
 def _apply_cancellation(subscription: Subscription, spec: SubscriptionSpec, at: datetime) -> None:

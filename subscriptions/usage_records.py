@@ -18,7 +18,7 @@ from meters.usage import usage
 from pricing.models import Price
 from pricing.records import ITEM_KEY, usage_question
 from subscriptions.biller import biller
-from subscriptions.cancel import lock_for_change
+from subscriptions.locks import lock_for_change
 from subscriptions.models import ItemPeriod, SubscriptionItem
 
 AHEAD = timedelta(minutes=5)  # how far clocks may differ

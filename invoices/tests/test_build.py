@@ -3,8 +3,9 @@
 from decimal import Decimal
 
 from core.money import plain
-from invoices.build import Billable, build_lines, total_up
-from pricing.rating import Scheme, Terms
+from invoices.build import Billable, Content, build_invoice, build_lines
+from pricing.rating import Scheme, Terms, rate
+from pricing.snapshots import PriceSnapshot, kept_terms
 from subscriptions.periods import Period
 from tests.make import utc
 
@@ -12,22 +13,19 @@ JANUARY = Period(utc(2026, 1, 1), utc(2026, 2, 1))
 
 
 def seats(quantity: str, unit: str, *, period: Period = JANUARY, whole: Period | None = None) -> Billable:
-    return Billable(
-        item="si_1",
-        item_period=1,
-        price="price_1",
+    terms = Terms(Scheme.PER_UNIT, Decimal(unit))
+    price = PriceSnapshot(
+        id="price_1",
         product="prod_1",
         product_name="Seat",
         unit_label="",
         currency="usd",
         interval="month",
         interval_count=1,
-        terms=Terms(Scheme.PER_UNIT, Decimal(unit)),
-        period=period,
-        metadata={},
-        quantity=Decimal(quantity),
-        whole=whole,
+        terms=terms,
+        kept=kept_terms(terms),
     )
+    return Billable("si_1", 1, price, period, quantity=Decimal(quantity), whole=whole)
 
 
 def test_a_full_period_says_what_was_multiplied() -> None:
@@ -48,7 +46,7 @@ def test_a_share_is_taken_of_the_exact_amount_and_rounded_once() -> None:
 
 
 def test_totals_are_the_sum_of_the_rounded_lines() -> None:
-    lines = build_lines([seats("1", "0.5"), seats("1", "0.5")])
+    built = build_invoice(Content([seats("1", "0.5"), seats("1", "0.5")]))
 
-    assert [plain(line.charge.exact) for line in lines] == ["0.5", "0.5"]
-    assert total_up(lines).total == 2
+    assert [plain(rate(line.quantity, line.source.price.terms)[0].exact) for line in built.lines] == ["0.5", "0.5"]
+    assert built.totals.total == 2

@@ -1,0 +1,94 @@
+"""Invoices that a change of a subscription calls for at once: at its start, in between, and at its end.
+
+The caller holds the customer's lock.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from invoices.build import build_invoice
+from invoices.close import name_latest, newest_first, stop_advancing, take_pending
+from invoices.finalize import finalize_drafts
+from invoices.gather import Wanted, gather, pending_items
+from invoices.models import Invoice, InvoiceItem
+from invoices.write import Computed, insert_drafts, new_invoice
+from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.periods import Period
+from subscriptions.slices import close_slices, end_slice
+
+Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReason
+
+
+def start_invoice(subscription: Subscription, *, at: datetime) -> Invoice | None:
+    """Invoice and finalize what a new subscription owes in advance; None where that is nothing.
+
+    A trial is on it at no cost, and in classic mode metered items are.
+    """
+    periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
+    slices = [period for period in periods if not period.price.is_metered and period.kind in (Kind.REGULAR, Kind.TRIAL)]
+    return _invoice(subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at)
+
+
+def invoice_now(
+    subscription: Subscription,
+    *,
+    at: datetime,
+    slices: Sequence[ItemPeriod] = (),
+    reason: str = Reason.SUBSCRIPTION_UPDATE,
+    proration_date: datetime | None = None,
+) -> Invoice | None:
+    """Invoice and finalize the pending items of a subscription, the parts of metered periods that were cut off, and
+    the given slices, which begin now; None where there is nothing."""
+    cut = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription, is_cut=True))
+    close_slices(cut, at=at, outcome=Outcome.INVOICED)
+    return _invoice(subscription, [*cut, *slices], _pending(subscription), reason, at=at, proration_date=proration_date)
+
+
+def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) -> Invoice | None:
+    """Close the open periods of a subscription that ends now; bill their usage and what is pending, or discard it."""
+    periods = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription))
+    for period in periods:
+        if not period.is_cut:
+            end_slice(period, at)
+    stop_advancing(subscription)
+    used = [period for period in periods if period.price.is_metered and period.kind == Kind.REGULAR]
+    others = [period for period in periods if period not in used]
+    close_slices(used, at=at, outcome=Outcome.INVOICED if invoice_now else Outcome.DISCARDED)
+    close_slices(others, at=at, outcome=Outcome.INVOICED)
+    if not invoice_now:
+        return None
+    return _invoice(subscription, used, _pending(subscription), Reason.SUBSCRIPTION_UPDATE, at=at)
+
+
+def _pending(subscription: Subscription) -> list[InvoiceItem]:
+    return take_pending(pending_items([subscription.customer]), subscription)
+
+
+def _invoice(
+    subscription: Subscription,
+    slices: Sequence[ItemPeriod],
+    items: Sequence[InvoiceItem],
+    reason: str,
+    *,
+    at: datetime,
+    proration_date: datetime | None = None,
+) -> Invoice | None:
+    (content,) = gather([Wanted(subscription.customer, subscription, slices, items)])
+    if content.is_empty:
+        return None
+    ended = [period for period in slices if period.closed_at or period.ends_at <= at]
+    whole = Period(min((period.starts_at for period in ended), default=at), at)
+    invoice = new_invoice(
+        subscription.customer,
+        subscription,
+        reason,
+        at=at,
+        period_start=whole.start,
+        period_end=whole.end,
+        subscription_proration_date=proration_date,
+    )
+    computed = [Computed(invoice, build_invoice(content))]
+    insert_drafts(computed)
+    name_latest(computed)
+    finalize_drafts([invoice], at=at, computed=computed)
+    return invoice

@@ -1,0 +1,72 @@
+"""What an invoice copies of a price: read once for many lines, and needing no row afterwards."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.money import plain
+from meters.models import Meter
+from pricing.models import Price, terms_of
+from pricing.rating import Terms
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PriceSnapshot:
+    """A price with its product, as lines are computed and worded from it. `kept` is the terms as a line keeps them."""
+
+    id: str
+    product: str
+    product_name: str
+    unit_label: str
+    currency: str
+    interval: str | None
+    interval_count: int | None
+    terms: Terms
+    kept: Mapping[str, Any]
+    meter: Meter | None = None
+    takes_usage_records: bool = False
+
+
+def snapshots(prices: Iterable[str]) -> dict[str, PriceSnapshot]:
+    """Snapshots of prices by their ids, in two statements."""
+    found = Price.objects.select_related("product", "meter").prefetch_related("tiers").in_bulk(list(set(prices)))
+    return {id: snapshot_of(price) for id, price in found.items()}
+
+
+def snapshot_of(price: Price) -> PriceSnapshot:
+    terms = terms_of(price, list(price.tiers.all()))
+    return PriceSnapshot(
+        id=price.pk,
+        product=price.product_id,
+        product_name=price.product.name,
+        unit_label=price.product.unit_label,
+        currency=price.currency,
+        interval=price.interval,
+        interval_count=price.interval_count,
+        terms=terms,
+        kept=kept_terms(terms),
+        meter=price.meter,
+        takes_usage_records=price.takes_usage_records,
+    )
+
+
+def kept_terms(terms: Terms) -> dict[str, Any]:
+    """The terms as kept on an invoice line: everything needed to rate it again, decimals as strings."""
+    return {
+        "scheme": terms.scheme.value,
+        "unit_amount": _text(terms.unit_amount),
+        "divide_by": terms.divide_by,
+        "round": terms.round,
+        "tiers": [
+            {
+                "up_to": _text(tier.up_to),
+                "unit_amount": _text(tier.unit_amount),
+                "flat_amount": _text(tier.flat_amount),
+            }
+            for tier in terms.tiers
+        ],
+    }
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else plain(value)
