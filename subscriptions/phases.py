@@ -52,8 +52,15 @@ def holding(phases: Sequence[Period], at: datetime) -> int | None:
 
 
 def effective(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """What holds in a phase: its own settings, and the schedule's defaults where it says nothing."""
-    return {**defaults, **{name: value for name, value in settings.items() if value is not None}}
+    """What holds in a phase: its own settings, and the schedule's defaults where it says nothing.
+
+    Of `invoice_settings` each setting for itself.
+    """
+    own = {name: value for name, value in settings.items() if value is not None}
+    found = {**defaults, **own}
+    if "invoice_settings" in found:
+        found["invoice_settings"] = {**defaults.get("invoice_settings", {}), **own.get("invoice_settings", {})}
+    return found
 
 
 @dataclass(frozen=True)

@@ -58,8 +58,8 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         customer = _lock(customer_id)
         # Events carry whole seconds: one sent right after must not seem to come before the subscription.
         at = customer.now(at).replace(microsecond=0)
-        prices = _prices(spec.items)
-        currency = _currency(customer, prices, spec.currency)
+        prices = prices_of(spec.items)
+        currency = common_currency(customer, prices, spec.currency)
         anchor = _anchor(spec, prices, at)
         subscription = Subscription.objects.create(
             customer=customer,
@@ -113,7 +113,8 @@ def _lock(customer_id: str) -> Customer:
     return customer
 
 
-def _prices(items: Sequence[ItemSpec]) -> list[Price]:
+def prices_of(items: Sequence[ItemSpec]) -> list[Price]:
+    """The prices of items that are asked for together. Raises ParameterMissing, ResourceMissing, InvalidRequest."""
     if not items:
         raise ParameterMissing("items")
     if len(items) > MAX_ITEMS:
@@ -146,8 +147,11 @@ def _price(item: ItemSpec, number: int, price: Price | None) -> Price:
     return price
 
 
-def _currency(customer: Customer, prices: Sequence[Price], wanted: str | None) -> str:
-    """The one currency of the prices, which must also be that of the customer's other running subscriptions."""
+def common_currency(customer: Customer, prices: Sequence[Price], wanted: str | None) -> str:
+    """The one currency of the prices, which must also be that of the customer's other running subscriptions.
+
+    Raises InvalidRequest.
+    """
     currencies = {price.currency for price in prices}
     if len(currencies) > 1:
         raise InvalidRequest(

@@ -1,0 +1,193 @@
+"""Puts a phase into force: begins its subscription, or changes the one that runs, by the verbs that everybody uses."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from api.metadata import merge
+from subscriptions.apply import apply_plan
+from subscriptions.biller import biller
+from subscriptions.cancel import schedule_cancellation
+from subscriptions.models import ItemPeriod, SchedulePhase, Subscription, SubscriptionItem, SubscriptionSchedule
+from subscriptions.moves import NONE, Proration
+from subscriptions.phases import Standing, continued, effective
+from subscriptions.plan import ItemChange, Planned, live_items, plan_items
+from subscriptions.slices import Kind, close_slices, next_slice
+from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
+
+ANCHOR, AUTOMATIC = "billing_cycle_anchor", "automatic"
+
+
+def start_subscription(schedule: SubscriptionSchedule, phase: SchedulePhase) -> Subscription:
+    """Begin the subscription of a schedule with its first phase. Raises what `create_subscription` raises."""
+    holds = effective(phase.own_settings, schedule.default_settings)
+    spec = SubscriptionSpec(
+        items=[ItemSpec(item["price"], item["quantity"], merge({}, item["metadata"])) for item in phase.items],
+        prorate=phase.proration_behavior != NONE,
+        collection_method=holds.get("collection_method") or Subscription.CollectionMethod.CHARGE_AUTOMATICALLY,
+        days_until_due=(holds.get("invoice_settings") or {}).get("days_until_due"),
+        description=holds.get("description") or "",
+        metadata=merge({}, phase.metadata),
+    )
+    subscription = create_subscription(schedule.customer_id, spec=spec, at=phase.start_date)
+    _set_settings(subscription, holds, phase)
+    _set_items(subscription, phase)
+    return subscription
+
+
+def apply_phase(subscription: Subscription, phase: SchedulePhase, defaults: dict[str, Any], *, at: datetime) -> None:
+    """Change a running subscription into what a phase says, as of the beginning of the phase.
+
+    What has ended before is closed already. Items whose period ends with the phase before it are closed with the new
+    terms ahead of them, so that one renewal bills the old usage and the new price (see `_turn_over`); the others are
+    changed in the middle of their period. The caller holds the customer's lock. Raises InvalidRequest and its kin.
+    """
+    start = phase.start_date
+    holds = effective(phase.own_settings, defaults)
+    resets = holds.get(ANCHOR, AUTOMATIC) != AUTOMATIC
+    _set_settings(subscription, holds, phase)
+    ending = _ending(subscription, start)
+    if ending:
+        _turn_over(subscription, phase, ending, resets=resets)
+        biller().bill_due(subscription, at=at)
+        subscription.refresh_from_db()
+    _change_items(subscription, phase, at=start, resets=resets and not ending, behavior=phase.proration_behavior)
+    _set_items(subscription, phase)
+
+
+def change_current(subscription: Subscription, phase: SchedulePhase, defaults: dict[str, Any], *, at: datetime, behavior: str) -> None:
+    """Change a running subscription into what its current phase has become."""
+    _set_settings(subscription, effective(phase.own_settings, defaults), phase)
+    _change_items(subscription, phase, at=at, resets=False, behavior=behavior)
+    _set_items(subscription, phase)
+
+
+def set_end(subscription: Subscription, end: datetime | None, *, at: datetime, prorate: bool) -> None:
+    """Let a subscription end with the last phase of its schedule, or no longer; does nothing where that is so."""
+    if subscription.cancel_at != end:
+        schedule_cancellation(subscription, at=at, cancel_at=end, prorate=prorate)
+
+
+def changes_for(subscription: Subscription, phase: SchedulePhase) -> list[ItemChange]:
+    """What turns the items of a subscription into those of a phase."""
+    live = live_items(subscription)
+    metered = _metered(phase)
+    current = [Standing(item.price_id, item.price.is_metered, item.pk) for item in live]
+    wanted = [Standing(item["price"], item["price"] in metered) for item in phase.items]
+    ids = continued(current, wanted)
+    removed = [ItemChange(id=item.pk, deleted=True) for item in live if item.pk not in ids]
+    return removed + [
+        ItemChange(
+            id=id, price=item["price"], quantity=item["quantity"], metadata=item["metadata"], path=f"items[{number}]"
+        )
+        for number, (id, item) in enumerate(zip(ids, phase.items, strict=True))
+    ]
+
+
+def _metered(phase: SchedulePhase) -> set[str]:
+    """The prices of a phase that are billed by usage: its items have no quantity."""
+    return {item["price"] for item in phase.items if item["quantity"] is None}
+
+
+def _ending(subscription: Subscription, at: datetime) -> list[ItemPeriod]:
+    running = ItemPeriod.objects.open().filter(item__subscription=subscription, ends_at=at)
+    return list(running.select_related("item", "price"))
+
+
+def _turn_over(
+    subscription: Subscription, phase: SchedulePhase, ending: Sequence[ItemPeriod], *, resets: bool
+) -> None:
+    """Let the periods that end with the phase before this one be followed by periods at the new terms.
+
+    Flexible bills both on one invoice. Classic makes two where there is usage: the renewal bills that, and what the new
+    phase bills in advance has an invoice of its own.
+    """
+    start = phase.start_date
+    if resets:
+        subscription.billing_cycle_anchor, subscription.anchor_day = start, None
+        subscription.billing_cycle_anchor_config = None
+        subscription.save(update_fields=["billing_cycle_anchor", "anchor_day", "billing_cycle_anchor_config"])
+    items = {period.item_id for period in ending}
+    for plan in plan_items(subscription, changes_for(subscription, phase)):
+        if plan.item is None:
+            _add(subscription, plan, start)
+        elif plan.item.pk in items and plan.changes_terms:
+            _retarget(plan.item, plan, start)
+    used = any(period.price.is_metered for period in ending)
+    if used and not subscription.is_flexible:
+        _bill_separately(subscription, [period for period in ending if not period.price.is_metered], start)
+
+
+def _retarget(item: SubscriptionItem, plan: Planned, at: datetime) -> None:
+    if plan.price is None:
+        item.deleted_at = at
+    else:
+        item.price, item.quantity = plan.price, plan.quantity
+    item.save(update_fields=["price", "quantity", "deleted_at"])
+
+
+def _add(subscription: Subscription, plan: Planned, at: datetime) -> None:
+    """An item that comes with the phase: its first period, an empty one, is closed with those that end there."""
+    assert plan.price is not None, "an item that comes has a price"
+    item = SubscriptionItem.objects.create(
+        subscription=subscription,
+        price=plan.price,
+        quantity=plan.quantity,
+        metadata=merge({}, plan.asked.metadata),
+        created_at=at,
+    )
+    ItemPeriod.objects.create(
+        item=item, price=plan.price, quantity=plan.quantity, kind=Kind.FREE, starts_at=at, ends_at=at, bills_at=at
+    )
+
+
+def _bill_separately(subscription: Subscription, licensed: Sequence[ItemPeriod], at: datetime) -> None:
+    close_slices(licensed, at=at, outcome=ItemPeriod.Outcome.INVOICED)
+    opened = []
+    for period in licensed:
+        item = SubscriptionItem.objects.select_related("price").get(pk=period.item_id)
+        if item.deleted_at is None:
+            following = next_slice(item, subscription, start=at)
+            following.save(force_insert=True)
+            opened.append(following)
+    if opened:
+        biller().invoice_now(subscription, at=at, slices=opened)
+
+
+def _change_items(
+    subscription: Subscription, phase: SchedulePhase, *, at: datetime, resets: bool, behavior: str
+) -> None:
+    planned = plan_items(subscription, changes_for(subscription, phase))
+    if resets or any(plan.changes_terms for plan in planned):
+        apply_plan(subscription, planned, at=at, proration=Proration(behavior=behavior, resets_anchor=resets))
+        subscription.refresh_from_db()
+
+
+def _set_settings(subscription: Subscription, holds: dict[str, Any], phase: SchedulePhase) -> None:
+    """What of a phase is about the subscription as a whole; where it says nothing, that stays as it is."""
+    invoicing = dict(holds.get("invoice_settings") or {})
+    days = invoicing.pop("days_until_due", None)
+    if holds.get("collection_method"):
+        subscription.collection_method, subscription.days_until_due = holds["collection_method"], days
+    if holds.get("description") is not None:
+        subscription.description = holds["description"]
+    thresholds = holds.get("billing_thresholds") or {}
+    subscription.threshold_amount = thresholds.get("amount_gte")
+    subscription.threshold_resets_anchor = thresholds.get("reset_billing_cycle_anchor", False)
+    if invoicing:
+        subscription.invoice_settings = {**subscription.invoice_settings, **invoicing}
+    if phase.default_tax_rates is not None:
+        subscription.default_tax_rates = phase.default_tax_rates
+    subscription.metadata = merge(subscription.metadata, phase.metadata)
+    subscription.save()
+
+
+def _set_items(subscription: Subscription, phase: SchedulePhase) -> None:
+    """What of the items of a phase is not about their price and quantity."""
+    items = {item.price_id: item for item in subscription.items.live()}
+    for wanted in phase.items:
+        item = items[wanted["price"]]
+        item.threshold_usage = (wanted["billing_thresholds"] or {}).get("usage_gte")
+        item.tax_rates = wanted["tax_rates"]
+        item.metadata = merge(item.metadata, wanted["metadata"])
+        item.save(update_fields=["threshold_usage", "tax_rates", "metadata"])
