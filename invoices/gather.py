@@ -87,11 +87,11 @@ def _billable(slice_: ItemPeriod, subscription: Subscription | None, read: _Read
         item=slice_.item_id,
         item_period=slice_.pk,
         price=read.prices[slice_.price_id],
-        period=slice_.period,
+        period=slice_.period if slice_.quantity is None else slice_.in_advance,
         metadata=slice_.item.metadata,
         quantity=None if slice_.quantity is None else Decimal(slice_.quantity),
         usage=UsageRead(used.quantity, used.events, used.snapshot) if used else None,
-        whole=slice_.whole,
+        whole=None if slice_.whole == slice_.in_advance else slice_.whole,
         trial=subscription.billing_mode if in_trial else None,
         billed=read.billed.get(slice_.pk),
     )

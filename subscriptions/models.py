@@ -7,6 +7,7 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeBoundary, RangeOperators
 from django.db import models
 from django.db.models import Exists, F, Func, Max, Min, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from core.ids import IdField
 from customers.models import Customer
@@ -221,7 +222,7 @@ class SubscriptionItemQuerySet(models.QuerySet["SubscriptionItem"]):
         """Items with `current_period_start` and `_end`: of the open period, or the last one of all."""
         latest = ItemPeriod.objects.filter(item=OuterRef("pk")).order_by("-starts_at", "-pk")
         return self.select_related("price").annotate(
-            current_period_start=Subquery(latest.values("starts_at")[:1]),
+            current_period_start=Subquery(latest.values(start=Coalesce("period_starts_at", "starts_at"))[:1]),
             current_period_end=Subquery(latest.values("ends_at")[:1]),
         )
 
@@ -305,7 +306,8 @@ class ItemPeriod(models.Model):
 
     Periods of an item tile time; a closed one never changes. A change in the middle of a period cuts it in two, each
     with its own terms. `whole_starts_at` and `whole_ends_at` bound the full period that a shorter one is billed as a
-    share of; null where it is billed in full.
+    share of; null where it is billed in full. `billed_*` are kept of a licensed one that a change has opened or
+    shortened: what has billed it (in minor units), for which time, and by which invoice lines or invoice items.
     """
 
     class Kind(models.TextChoices):
@@ -325,10 +327,17 @@ class ItemPeriod(models.Model):
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.REGULAR)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
+    period_starts_at = models.DateTimeField(
+        null=True, editable=False, help_text="Where the period that a change has cut in two began."
+    )
     bills_at = models.DateTimeField(help_text="When it is closed: at its end; a part that was cut off, with the rest.")
     is_cut = models.BooleanField(default=False, help_text="Ended by a change before its time.")
     whole_starts_at = models.DateTimeField(null=True)
     whole_ends_at = models.DateTimeField(null=True)
+    billed_amount = models.BigIntegerField(null=True, editable=False)
+    billed_starts_at = models.DateTimeField(null=True, editable=False)
+    billed_ends_at = models.DateTimeField(null=True, editable=False)
+    billed_by = ArrayField(models.CharField(max_length=64), default=list, editable=False)
     closed_at = models.DateTimeField(null=True, editable=False)
     outcome = models.CharField(max_length=10, choices=Outcome, null=True, editable=False)
 
@@ -363,6 +372,11 @@ class ItemPeriod(models.Model):
                 | Q(whole_starts_at__lte=F("starts_at"), whole_ends_at__gte=F("ends_at")),
                 name="item_period_part_of_whole",
             ),
+            models.CheckConstraint(
+                condition=Q(billed_amount=None, billed_starts_at=None, billed_ends_at=None)
+                | Q(billed_amount__isnull=False, billed_ends_at__gte=F("billed_starts_at")),
+                name="item_period_billed_for_a_time",
+            ),
         )
 
     def __str__(self) -> str:
@@ -377,3 +391,8 @@ class ItemPeriod(models.Model):
         if self.whole_starts_at is None or self.whole_ends_at is None:
             return None
         return Period(self.whole_starts_at, self.whole_ends_at)
+
+    @property
+    def in_advance(self) -> Period:
+        """The time that its own line bills in advance: a change that shortened it since has left the line as it was."""
+        return Period(self.starts_at, max(self.starts_at, self.billed_ends_at or self.ends_at))

@@ -30,6 +30,67 @@ class ItemParams(Params):
     quantity = params.Integer(minimum=0, maximum=10**12)
 
 
+class ChangeItemParams(Params):
+    """One item in an update of a subscription: of an item that there is, with its id, or of a new one."""
+
+    later = ("billing_thresholds", "discounts", "plan", "price_data", "tax_rates")
+
+    clear_usage = params.Boolean()
+    deleted = params.Boolean()
+    id = params.String()
+    metadata = params.MetadataParam()
+    price = params.String()
+    quantity = params.Integer(minimum=0, maximum=10**12)
+
+
+class ItemVerbParams(Params):
+    """What creating, updating and removing a subscription item share."""
+
+    proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
+    proration_date = params.UnixTime()
+
+
+class CreateItem(ItemVerbParams):
+    later = (
+        "billing_thresholds",
+        "current_trial",
+        "discounts",
+        "payment_behavior",
+        "plan",
+        "price_data",
+        "tax_rates",
+        "trial",
+    )
+
+    metadata = params.MetadataParam()
+    price = params.String(required=True)
+    quantity = params.Integer(minimum=0, maximum=10**12)
+    subscription = params.String(required=True)
+
+
+class UpdateItem(ItemVerbParams):
+    later = (
+        "billing_thresholds",
+        "current_trial",
+        "discounts",
+        "off_session",
+        "payment_behavior",
+        "plan",
+        "price_data",
+        "tax_rates",
+    )
+
+    metadata = params.MetadataParam()
+    price = params.String()
+    quantity = params.Integer(minimum=0, maximum=10**12)
+
+
+class DeleteItem(ItemVerbParams):
+    later = ("payment_behavior",)
+
+    clear_usage = params.Boolean()
+
+
 class AnchorConfigParams(Params):
     day_of_month = params.Integer(minimum=1, maximum=31, required=True)
     hour = params.Integer(minimum=0, maximum=23)
@@ -38,10 +99,13 @@ class AnchorConfigParams(Params):
     second = params.Integer(minimum=0, maximum=59)
 
 
-class BillingModeParams(Params):
-    later = ("flexible",)
+class FlexibleParams(Params):
+    proration_discounts = params.Choice(["included"])
 
-    type = params.Choice(["flexible"], required=True)
+
+class BillingModeParams(Params):
+    flexible = params.Hash(FlexibleParams)
+    type = params.Choice(Subscription.BillingMode, required=True)
 
 
 class CancellationDetailsParams(Params):
@@ -83,7 +147,7 @@ class SubscriptionParams(Params):
     days_until_due = params.Integer(minimum=0, maximum=365)
     description = params.String(unset=True, max_length=500)
     metadata = params.MetadataParam()
-    proration_behavior = params.Choice(["create_prorations", "none"])
+    proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
 
 
 class CreateSubscription(SubscriptionParams):
@@ -100,20 +164,23 @@ class CreateSubscription(SubscriptionParams):
 class UpdateSubscription(SubscriptionParams):
     later = (
         *SubscriptionParams.later,
-        "billing_cycle_anchor",
-        "items",
         "pause_collection",
-        "proration_date",
     )
 
+    billing_cycle_anchor = params.Choice(["now", "unchanged"])
     cancellation_details = params.Hash(CancellationDetailsParams)
+    items = params.Array(ChangeItemParams, max_length=100)
+    proration_date = params.UnixTime()
 
 
 class CancelSubscription(Params):
-    later = ("prorate",)
-
     cancellation_details = params.Hash(CancellationDetailsParams)
     invoice_now = params.Boolean()
+    prorate = params.Boolean()
+
+
+class MigrateSubscription(Params):
+    billing_mode = params.Hash(BillingModeParams, required=True)
 
 
 class ListSubscriptions(ListParams):
@@ -165,10 +232,17 @@ class AnchorConfigObject(objects.Object):
         return {name: config.get(name) for name in ("day_of_month", "hour", "minute", "month", "second")}
 
 
+class FlexibleObject(objects.Object):
+    """Null in classic mode."""
+
+    def to_representation(self, instance: Subscription) -> Any:
+        return {"proration_discounts": instance.proration_discounts} if instance.is_flexible else None
+
+
 class BillingModeObject(objects.Object):
-    flexible = objects.Fixed({"proration_discounts": "included"})
-    type = objects.Const("flexible")
-    updated_at = objects.Const(None)
+    flexible = FlexibleObject(source="*")
+    type = objects.Text(source="billing_mode")
+    updated_at = objects.UnixTime(source="billing_mode_updated_at")
 
 
 class CancellationDetailsObject(objects.Object):

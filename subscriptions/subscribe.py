@@ -38,6 +38,7 @@ class SubscriptionSpec:
     billing_cycle_anchor: datetime | None = None
     anchor_config: Mapping[str, int] | None = None
     prorate: bool = True
+    billing_mode: str = Subscription.BillingMode.FLEXIBLE
     collection_method: str = Subscription.CollectionMethod.CHARGE_AUTOMATICALLY
     days_until_due: int | None = None
     cancel_at: datetime | None = None
@@ -64,6 +65,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         subscription = Subscription.objects.create(
             customer=customer,
             currency=currency,
+            billing_mode=spec.billing_mode,
             collection_method=spec.collection_method,
             days_until_due=spec.days_until_due,
             billing_cycle_anchor=anchor.at,

@@ -1,6 +1,7 @@
 from api.urls import resource_routes, route
+from subscriptions.item_views import SubscriptionItemView
 from subscriptions.usage_record_views import UsageRecordView
-from subscriptions.views import SubscriptionItemView, SubscriptionView
+from subscriptions.views import SubscriptionView
 
 urlpatterns = [
     *resource_routes(SubscriptionView, "subscriptions"),

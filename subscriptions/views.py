@@ -4,21 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import metadata, resources
 from api.views import ResourceView
 from core import clock
-from core.errors import ResourceMissing
 from subscriptions.cancel import Reason, cancel_subscription
 from subscriptions.change import UNSET, Cancellation, update_subscription
+from subscriptions.item_views import item_changes, proration
+from subscriptions.items import change_items
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
-from subscriptions.resources import SUBSCRIPTION, SUBSCRIPTION_ITEM
+from subscriptions.resources import SUBSCRIPTION
 from subscriptions.serializers import (
     CancelSubscription,
     CreateSubscription,
-    ListItems,
     ListSubscriptions,
     UpdateSubscription,
 )
@@ -41,6 +42,8 @@ class SubscriptionView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
+        if "items" in given or given.get("billing_cycle_anchor") == "now":
+            change_items(id, item_changes(given), proration=proration(given), at=clock.now())
         changes: dict[str, Any] = {
             name: given[name] for name in ("collection_method", "days_until_due") if name in given
         }
@@ -85,16 +88,6 @@ class SubscriptionView(ResourceView):
         return self.answer(resources.retrieve(SUBSCRIPTION, subscription.pk))
 
 
-class SubscriptionItemView(ResourceView):
-    resource = SUBSCRIPTION_ITEM
-    params = {"list": ListItems}
-
-    def filter(self, queryset: QuerySet[SubscriptionItem], given: Mapping[str, Any]) -> QuerySet[SubscriptionItem]:
-        if not Subscription.objects.filter(pk=given["subscription"]).exists():
-            raise ResourceMissing("subscription", given["subscription"], param="subscription")
-        return super().filter(queryset, given).filter(subscription=given["subscription"])
-
-
 def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
     return SubscriptionSpec(
         items=[
@@ -108,6 +101,7 @@ def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
         billing_cycle_anchor=given.get("billing_cycle_anchor"),
         anchor_config=given.get("billing_cycle_anchor_config"),
         prorate=given.get("proration_behavior") != "none",
+        billing_mode=given.get("billing_mode", {}).get("type", Subscription.BillingMode.FLEXIBLE),
         collection_method=given.get("collection_method", Subscription.CollectionMethod.CHARGE_AUTOMATICALLY),
         days_until_due=given.get("days_until_due"),
         cancel_at=given.get("cancel_at"),
@@ -134,10 +128,11 @@ def _with_price(price: str) -> QuerySet[SubscriptionItem, str]:
 
 def _by_period(queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
     """Subscriptions with an item whose current period starts or ends within the bounds asked for."""
-    for name, column in (("current_period_start", "starts_at"), ("current_period_end", "ends_at")):
+    for name, column in (("current_period_start", "begun"), ("current_period_end", "ends_at")):
         if name in given:
             bounds = {f"{column}__{bound}": at for bound, at in given[name].items()}
-            periods = ItemPeriod.objects.open().filter(**bounds)
+            periods = ItemPeriod.objects.open().annotate(begun=Coalesce("period_starts_at", "starts_at"))
+            periods = periods.filter(**bounds)
             queryset = queryset.filter(pk__in=periods.values_list("item__subscription_id", flat=True))
     return queryset
 

@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('customers', '0004_notify_of_changed_customers'),
-        ('subscriptions', '0004_slices_of_time'),
+        ('subscriptions', '0005_slices_after_changes'),
     ]
 
     operations = [

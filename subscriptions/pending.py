@@ -1,0 +1,70 @@
+"""Makes invoice items of prorations: what was billed for a slice is credited, what the next one costs debited."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from subscriptions.biller import BilledFor, PendingItem, biller
+from subscriptions.models import ItemPeriod
+from subscriptions.periods import Period
+from subscriptions.proration import Paid, ProrationLine, Standing, prorate_change
+
+
+def billed_for(slices: Sequence[ItemPeriod]) -> Mapping[int, BilledFor]:
+    """What was billed for the licensed ones among these slices, by their key."""
+    return biller().billed_for([each for each in slices if each.quantity is not None])
+
+
+def credit_item(before: ItemPeriod, *, at: datetime, flexible: bool, billed: BilledFor | None) -> list[PendingItem]:
+    """The credit for a licensed slice from `at` to its end; none where nothing was billed, or that end is over.
+
+    Classic credits the price, whether or not it was billed.
+    """
+    standing = standing_of(before)
+    if not flexible:
+        paid: Paid | None = Paid(standing, standing.whole, 0, until=before.ends_at)
+    else:
+        paid = Paid(standing, billed.period, billed.amount, until=before.ends_at) if billed else None
+    lines = prorate_change(paid, None, at=at, until=at, flexible=flexible)
+    return [_item(before, line, credited=billed.lines if billed else ()) for line in lines]
+
+
+def debit_item(after: ItemPeriod, *, at: datetime) -> list[PendingItem]:
+    """The debit for a licensed slice from `at` to its end; what a credit for just that gave back, where one did."""
+    standing, period = standing_of(after), Period(at, max(at, after.ends_at))
+    undoes = biller().outstanding_credit(after.item, price=after.price, quantity=standing.quantity, period=period)
+    lines = prorate_change(None, standing, at=at, until=period.end, flexible=True, undoes=undoes)
+    return [_item(after, line) for line in lines]
+
+
+def keep_billed(slice: ItemPeriod, billed: BilledFor | None) -> None:
+    """Note on a licensed slice what has billed it, not stored: when it is shortened, that stays as it was."""
+    if billed is not None:
+        slice.billed_amount, slice.billed_by = billed.amount, list(billed.by)
+        slice.billed_starts_at, slice.billed_ends_at = billed.period.start, billed.period.end
+
+
+def standing_of(slice: ItemPeriod) -> Standing:
+    """What a licensed slice is at."""
+    assert slice.quantity is not None, "a licensed slice has a quantity"
+    return Standing(
+        product_name=slice.price.product.name,
+        terms=slice.price.terms(),
+        quantity=Decimal(slice.quantity),
+        whole=slice.whole or slice.period,
+    )
+
+
+def _item(slice: ItemPeriod, line: ProrationLine, credited: Sequence[str] = ()) -> PendingItem:
+    return PendingItem(
+        subscription_item=slice.item_id,
+        price=slice.price_id,
+        amount=line.amount,
+        quantity=line.standing.quantity,
+        unit_amount=slice.price.unit_amount_decimal,
+        description=line.description,
+        formula=line.formula,
+        period=line.period,
+        credited_lines=tuple(credited),
+        tax_rates=tuple(slice.item.tax_rates),
+    )
