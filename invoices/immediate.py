@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from invoices.build import build_invoice
-from invoices.close import name_latest, newest_first, stop_advancing, take_pending
+from invoices.close import grace, name_latest, newest_first, stop_advancing, take_pending
 from invoices.finalize import finalize_drafts
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceItem
@@ -19,14 +19,18 @@ from subscriptions.slices import close_slices, end_slice
 Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReason
 
 
-def start_invoice(subscription: Subscription, *, at: datetime) -> Invoice | None:
+def start_invoice(subscription: Subscription, *, at: datetime, as_draft: bool = False) -> Invoice | None:
     """Invoice and finalize what a new subscription owes in advance; None where that is nothing.
 
-    A trial is on it at no cost, and in classic mode metered items are.
+    A trial is on it at no cost, and in classic mode metered items are. `as_draft` leaves it a draft for the time of
+    grace, as a renewal is.
     """
     periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
     slices = [period for period in periods if not period.price.is_metered and period.kind in (Kind.REGULAR, Kind.TRIAL)]
-    return _invoice(subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at)
+    finalizes_at = at + grace() if as_draft else at
+    return _invoice(
+        subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at, finalizes_at=finalizes_at
+    )
 
 
 def invoice_now(
@@ -72,11 +76,13 @@ def _invoice(
     *,
     at: datetime,
     proration_date: datetime | None = None,
+    finalizes_at: datetime | None = None,
 ) -> Invoice | None:
     (content,) = gather([Wanted(subscription.customer, subscription, slices, items)])
     if content.is_empty:
         return None
     ended = [period for period in slices if period.closed_at or period.ends_at <= at]
+    is_later = finalizes_at is not None and finalizes_at > at
     whole = Period(min((period.starts_at for period in ended), default=at), at)
     invoice = new_invoice(
         subscription.customer,
@@ -86,9 +92,11 @@ def _invoice(
         period_start=whole.start,
         period_end=whole.end,
         subscription_proration_date=proration_date,
+        automatically_finalizes_at=finalizes_at if is_later else None,
     )
     computed = [Computed(invoice, build_invoice(content))]
     insert_drafts(computed)
     name_latest(computed)
-    finalize_drafts([invoice], at=at, computed=computed)
+    if not is_later:
+        finalize_drafts([invoice], at=at, computed=computed)
     return invoice

@@ -6,10 +6,15 @@ class SubscriptionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from core import timeline
         from customers.lifecycle import before_delete
         from customers.test_clocks import limit_advance
         from subscriptions.cancel import cancel_all
         from subscriptions.clock import furthest_advance
+        from subscriptions.schedule_end import cancel_schedules
+        from subscriptions.schedule_run import ADVANCE
 
+        before_delete(cancel_schedules)
         before_delete(cancel_all)
+        timeline.register(ADVANCE)
         limit_advance(furthest_advance)

@@ -11,6 +11,7 @@ from subscriptions.biller import biller
 from subscriptions.locks import lock_for_change
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import next_boundary
+from subscriptions.schedule_follow import end_with_subscription
 from subscriptions.slices import end_slice
 
 REQUESTED = "cancellation_requested"
@@ -45,7 +46,7 @@ def cancel_subscription(
 
 
 def end(subscription: Subscription, *, at: datetime) -> None:
-    """Mark a subscription whose periods are all closed as ended at `at`."""
+    """Mark a subscription whose periods are all closed as ended at `at`, and with it its schedule."""
     subscription.status = Subscription.Status.CANCELED
     subscription.ended_at = at
     if subscription.canceled_at is None:
@@ -60,6 +61,7 @@ def end(subscription: Subscription, *, at: datetime) -> None:
             "cancellation_feedback",
         ]
     )
+    end_with_subscription(subscription, at=at)
 
 
 def schedule_cancellation(

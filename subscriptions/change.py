@@ -12,6 +12,7 @@ from core.errors import InvalidRequest, ParametersExclusive
 from subscriptions.cancel import Reason, schedule_cancellation, set_reason
 from subscriptions.locks import lock_for_change
 from subscriptions.models import Subscription
+from subscriptions.schedule_follow import check_own_end, follow_subscription
 from subscriptions.subscribe import check_collection
 
 UNSET = object()
@@ -52,6 +53,7 @@ def update_subscription(
         check_collection(subscription.collection_method, subscription.days_until_due)
         set_reason(subscription, cancellation.reason)
         subscription.save()
+        follow_subscription(subscription)
         _schedule(subscription, cancellation, at)
         return subscription
 
@@ -67,6 +69,8 @@ def _check_ended(changes: Mapping[str, Any], cancellation: Cancellation) -> None
 
 
 def _schedule(subscription: Subscription, wanted: Cancellation, at: datetime) -> None:
+    if wanted.cancel_at is not UNSET or wanted.cancel_at_period_end is not UNSET:
+        check_own_end(subscription)
     if wanted.cancel_at is not UNSET and wanted.cancel_at and wanted.cancel_at_period_end is True:
         raise ParametersExclusive(
             "You may only specify one of these parameters: cancel_at, cancel_at_period_end.",

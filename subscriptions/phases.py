@@ -29,18 +29,19 @@ class Asked:
     iterations: int | None = None
 
 
-def spans(asked: Sequence[Asked], *, start: datetime, day: int | None = None) -> list[Period]:
+def spans(asked: Sequence[Asked], *, start: datetime, day: int | None = None, skipped: int = 0) -> list[Period]:
     """When the phases hold, the first from `start` on.
 
     `day` is the wanted day of month where it is not that of `start`; a month that is too short for it does not move the
-    phases after it. Raises ParameterMissing, ParametersExclusive, InvalidRequest.
+    phases after it. `skipped` phases were named before these. Raises ParameterMissing, ParametersExclusive,
+    InvalidRequest.
     """
     if not asked:
         raise ParameterMissing("phases")
     if len(asked) > MOST_PHASES:
         raise InvalidRequest(f"A schedule can have at most {MOST_PHASES} current and future phases.", param="phases")
     found: list[Period] = []
-    for number, phase in enumerate(asked):
+    for number, phase in enumerate(asked, skipped):
         with within(f"phases[{number}]"):
             found.append(_span(phase, found[-1].end if found else start, day or start.day))
     return found
@@ -115,9 +116,7 @@ def _span(phase: Asked, start: datetime, day: int) -> Period:
         )
     given = [name for name in ("end_date", "duration", "iterations") if getattr(phase, name) is not None]
     if len(given) > 1:
-        raise ParametersExclusive(
-            f"You may only specify one of these parameters: {', '.join(given)}.", param=given[-1]
-        )
+        raise ParametersExclusive(f"You may only specify one of these parameters: {', '.join(given)}.", param=given[-1])
     end = phase.end_date or _end(phase, start, day)
     if end <= start:
         raise InvalidRequest(f"A phase must end after it begins, at {int(start.timestamp())}.", param="end_date")
@@ -133,6 +132,4 @@ def _end(phase: Asked, start: datetime, day: int) -> datetime:
             return boundary(anchor, phase.duration, 1)
         return boundary(anchor, phase.cadence, phase.iterations or 1)
     except OverflowError:
-        raise InvalidRequest(
-            "The phase is too long.", param="duration" if phase.duration else "iterations"
-        ) from None
+        raise InvalidRequest("The phase is too long.", param="duration" if phase.duration else "iterations") from None

@@ -1,16 +1,18 @@
 """The objects of this app, as the API knows them."""
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 
 from api.resources import Resource, register
-from subscriptions.models import Subscription, SubscriptionItem, SubscriptionItemQuerySet
+from subscriptions.models import Subscription, SubscriptionItem, SubscriptionItemQuerySet, SubscriptionSchedule
+from subscriptions.schedule_serializers import ScheduleObject
 from subscriptions.serializers import ItemObject, SubscriptionObject
 
 
 def _with_items(rows: QuerySet[Subscription]) -> QuerySet[Subscription]:
-    """Subscriptions with their items, newest item first, each with its current period."""
+    """Subscriptions with their schedule, and their items, newest item first, each with its current period."""
     items = SubscriptionItem.objects.live().with_current_period().order_by("-created_at", "-id")
-    return rows.select_related("customer").prefetch_related(Prefetch("items", items))
+    rows = rows.select_related("customer").annotate(schedule_id=F("schedule__pk"))
+    return rows.prefetch_related(Prefetch("items", items))
 
 
 def _live(rows: SubscriptionItemQuerySet) -> SubscriptionItemQuerySet:
@@ -38,9 +40,27 @@ SUBSCRIPTION = register(
         expandable={
             "customer": "customer",
             "latest_invoice": "invoice",
+            "schedule": "subscription_schedule",
             "test_clock": "test_helpers.test_clock",
         },
         nested={"items": "subscription_item"},
         visible=_with_items,
+    )
+)
+SUBSCRIPTION_SCHEDULE = register(
+    Resource(
+        name="subscription_schedule",
+        kind="subscription_schedule",
+        path="/v1/subscription_schedules",
+        model=SubscriptionSchedule,
+        serializer=ScheduleObject,
+        expandable={
+            "customer": "customer",
+            "phases.add_invoice_items.price": "price",
+            "phases.items.price": "price",
+            "subscription": "subscription",
+            "test_clock": "test_helpers.test_clock",
+        },
+        related=("customer", "phases"),
     )
 )

@@ -28,6 +28,8 @@ def start_subscription(schedule: SubscriptionSchedule, phase: SchedulePhase) -> 
         days_until_due=(holds.get("invoice_settings") or {}).get("days_until_due"),
         description=holds.get("description") or "",
         metadata=merge({}, phase.metadata),
+        billing_mode=schedule.billing_mode,
+        schedule=schedule.pk,
     )
     subscription = create_subscription(schedule.customer_id, spec=spec, at=phase.start_date)
     _set_settings(subscription, holds, phase)
@@ -48,14 +50,18 @@ def apply_phase(subscription: Subscription, phase: SchedulePhase, defaults: dict
     _set_settings(subscription, holds, phase)
     ending = _ending(subscription, start)
     if ending:
-        _turn_over(subscription, phase, ending, resets=resets)
+        begun = _turn_over(subscription, phase, ending, resets=resets)
         biller().bill_due(subscription, at=at)
+        if begun:
+            biller().invoice_now(subscription, at=at, slices=begun)
         subscription.refresh_from_db()
     _change_items(subscription, phase, at=start, resets=resets and not ending, behavior=phase.proration_behavior)
     _set_items(subscription, phase)
 
 
-def change_current(subscription: Subscription, phase: SchedulePhase, defaults: dict[str, Any], *, at: datetime, behavior: str) -> None:
+def change_current(
+    subscription: Subscription, phase: SchedulePhase, defaults: dict[str, Any], *, at: datetime, behavior: str
+) -> None:
     """Change a running subscription into what its current phase has become."""
     _set_settings(subscription, effective(phase.own_settings, defaults), phase)
     _change_items(subscription, phase, at=at, resets=False, behavior=behavior)
@@ -96,11 +102,11 @@ def _ending(subscription: Subscription, at: datetime) -> list[ItemPeriod]:
 
 def _turn_over(
     subscription: Subscription, phase: SchedulePhase, ending: Sequence[ItemPeriod], *, resets: bool
-) -> None:
+) -> list[ItemPeriod]:
     """Let the periods that end with the phase before this one be followed by periods at the new terms.
 
     Flexible bills both on one invoice. Classic makes two where there is usage: the renewal bills that, and what the new
-    phase bills in advance has an invoice of its own.
+    phase bills in advance has an invoice of its own, for which the periods are returned that have begun already.
     """
     start = phase.start_date
     if resets:
@@ -114,8 +120,9 @@ def _turn_over(
         elif plan.item.pk in items and plan.changes_terms:
             _retarget(plan.item, plan, start)
     used = any(period.price.is_metered for period in ending)
-    if used and not subscription.is_flexible:
-        _bill_separately(subscription, [period for period in ending if not period.price.is_metered], start)
+    if subscription.is_flexible or not used:
+        return []
+    return _turn_apart([period for period in ending if not period.price.is_metered], subscription, start)
 
 
 def _retarget(item: SubscriptionItem, plan: Planned, at: datetime) -> None:
@@ -141,17 +148,16 @@ def _add(subscription: Subscription, plan: Planned, at: datetime) -> None:
     )
 
 
-def _bill_separately(subscription: Subscription, licensed: Sequence[ItemPeriod], at: datetime) -> None:
+def _turn_apart(licensed: Sequence[ItemPeriod], subscription: Subscription, at: datetime) -> list[ItemPeriod]:
+    """Close licensed periods ahead of the renewal, and begin those that follow; these are returned."""
     close_slices(licensed, at=at, outcome=ItemPeriod.Outcome.INVOICED)
-    opened = []
-    for period in licensed:
-        item = SubscriptionItem.objects.select_related("price").get(pk=period.item_id)
-        if item.deleted_at is None:
-            following = next_slice(item, subscription, start=at)
-            following.save(force_insert=True)
-            opened.append(following)
-    if opened:
-        biller().invoice_now(subscription, at=at, slices=opened)
+    items = SubscriptionItem.objects.live().select_related("price")
+    begun = [
+        next_slice(item, subscription, start=at) for item in items.filter(pk__in=[one.item_id for one in licensed])
+    ]
+    for period in begun:
+        period.save(force_insert=True)
+    return begun
 
 
 def _change_items(

@@ -4,12 +4,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from core.errors import InvalidRequest
 from customers.models import Customer
 from subscriptions.cancel import cancel_subscription
-from subscriptions.models import Subscription, SubscriptionSchedule
+from subscriptions.models import SubscriptionSchedule
 from subscriptions.schedule_apply import set_end
-from subscriptions.schedule_run import catch_up, lock_schedule, release
+from subscriptions.schedule_run import lock_live, release
 
 Status = SubscriptionSchedule.Status
 
@@ -19,11 +18,11 @@ def cancel_schedule(
 ) -> SubscriptionSchedule:
     """End a schedule at once, and with it the subscription that it drives.
 
-    `invoice_now` bills what was used and not billed yet, `prorate` gives back what was paid for unused time; neither says
-    anything about a schedule that has not started. Raises NotFound, InvalidRequest. Locks the customer.
+    `invoice_now` bills what was used and not billed yet, `prorate` gives back what was paid for unused time; neither
+    says anything about a schedule that has not started. Raises NotFound, InvalidRequest. Locks the customer.
     """
     with transaction.atomic():
-        schedule, at = _lock_live(schedule_id, at, "canceled")
+        schedule, at = lock_live(schedule_id, at, "canceled")
         subscription = schedule.subscription
         schedule.status, schedule.canceled_at, schedule.next_at = Status.CANCELED, at, None
         schedule.save(update_fields=["status", "canceled_at", "next_at"])
@@ -39,7 +38,7 @@ def release_schedule(schedule_id: str, *, at: datetime, preserve_cancel_date: bo
     customer.
     """
     with transaction.atomic():
-        schedule, at = _lock_live(schedule_id, at, "released")
+        schedule, at = lock_live(schedule_id, at, "released")
         subscription = schedule.subscription
         release(schedule, at=at)
         if subscription is not None and schedule.ends_by_cancelling and not preserve_cancel_date:
@@ -51,14 +50,3 @@ def cancel_schedules(customer: Customer, at: datetime) -> None:
     """End what is to begin for a customer that is being deleted; running ones end with their subscriptions."""
     waiting = SubscriptionSchedule.objects.live().filter(customer=customer, subscription=None)
     waiting.update(status=Status.CANCELED, canceled_at=at, next_at=None)
-
-
-def _lock_live(schedule_id: str, at: datetime, verb: str) -> tuple[SubscriptionSchedule, datetime]:
-    catch_up(schedule_id, at)
-    schedule = lock_schedule(schedule_id)
-    if not schedule.is_live:
-        raise InvalidRequest(
-            f"You cannot use a subscription schedule that is {schedule.status}: only one that is not_started or active "
-            f"can be {verb}."
-        )
-    return schedule, schedule.customer.now(at)

@@ -20,31 +20,36 @@ Given = Mapping[str, Any]  # a phase as a call says it, its parameters checked o
 class Frame:
     """What the phases of one call stand in: whose they are, from when on, and what holds where they say nothing.
 
-    `day` is the wanted day of month where it is not that of `start`. `first` is the position of the first phase.
+    `day` is the wanted day of month where it is not that of `start`. The first phase gets `position`; `skipped` phases
+    were named before it.
     """
 
     customer: Customer
     start: datetime
     defaults: Mapping[str, Any]
     day: int | None = None
-    first: int = 0
+    position: int = 0
+    skipped: int = 0
 
 
 def make_phases(given: Sequence[Given], frame: Frame) -> list[SchedulePhase]:
-    """The phases asked for, not stored. Raises ResourceMissing, InvalidRequest and its kin, with the place in `phases`."""
+    """The phases asked for, not stored.
+
+    Raises ResourceMissing, InvalidRequest and its kin, which name the place in `phases`.
+    """
     prices = []
-    for number, phase in enumerate(given):
+    for number, phase in enumerate(given, frame.skipped):
         with within(f"phases[{number}]"):
             prices.append(prices_of([_item_spec(item) for item in phase["items"]]))
     times = [_asked(phase, found) for phase, found in zip(given, prices, strict=True)]
-    holds = spans(times, start=frame.start, day=frame.day)
+    holds = spans(times, start=frame.start, day=frame.day, skipped=frame.skipped)
     currency = None
     phases = []
     for number, (phase, found) in enumerate(zip(given, prices, strict=True)):
-        with within(f"phases[{number}]"):
+        with within(f"phases[{frame.skipped + number}]"):
             currency = _check_currency(frame.customer, found, phase.get("currency"), currency)
             made = _phase(phase, found, holds[number])
-            made.position, made.currency = frame.first + number, currency
+            made.position, made.currency = frame.position + number, currency
             check_phase(made, frame.defaults)
             phases.append(made)
     return phases
@@ -87,7 +92,9 @@ def _asked(phase: Given, prices: Sequence[Price]) -> Asked:
 def _check_currency(customer: Customer, prices: Sequence[Price], wanted: str | None, before: str | None) -> str:
     currency = common_currency(customer, prices, wanted)
     if before is not None and currency != before:
-        raise InvalidRequest(f"All phases of a schedule must be in one currency, as the first is in {before}.", param="items")
+        raise InvalidRequest(
+            f"All phases of a schedule must be in one currency; the first is in {before}.", param="items"
+        )
     return currency
 
 

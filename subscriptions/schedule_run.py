@@ -10,10 +10,11 @@ from datetime import datetime
 
 from django.db import transaction
 
-from core.errors import BillingError, NotFound
+from core.errors import BillingError, InvalidRequest, NotFound
 from core.timeline import TimedWork
 from customers.locks import lock_customer
 from subscriptions.biller import biller
+from subscriptions.locks import ADVANCE_SCHEDULES, lock_for_change
 from subscriptions.models import SchedulePhase, SubscriptionSchedule
 from subscriptions.moves import NONE
 from subscriptions.schedule_apply import apply_phase, set_end, start_subscription
@@ -51,10 +52,22 @@ def advance_schedule(schedule_id: str, at: datetime) -> SubscriptionSchedule | N
         return schedule
 
 
-def catch_up(schedule_id: str, at: datetime) -> None:
-    """Do all of a schedule that is due, so that a change begins from an up-to-date state."""
+def lock_live(schedule_id: str, at: datetime, verb: str) -> tuple[SubscriptionSchedule, datetime]:
+    """Lock a schedule, bring it and its subscription up to date, and say at which instant it is changed.
+
+    Raises NotFound; InvalidRequest for a schedule that is over.
+    """
     while advance_schedule(schedule_id, at) is not None:
         pass
+    schedule = lock_schedule(schedule_id)
+    if not schedule.is_live:
+        raise InvalidRequest(
+            f"This subscription schedule is {schedule.status}: only one that is not_started or active can be {verb}."
+        )
+    at = schedule.customer.now(at)
+    if schedule.subscription is not None:
+        schedule.subscription, at = lock_for_change(schedule.subscription.pk, at)
+    return schedule, at.replace(microsecond=0)
 
 
 def move_on(schedule: SubscriptionSchedule, *, at: datetime) -> None:
@@ -143,4 +156,4 @@ def _due(at: datetime, clock: str | None, limit: int) -> Sequence[str]:
 
 
 # At one instant a phase begins before the periods that end there are closed: what follows them is the new phase's.
-ADVANCE = TimedWork("advance_schedules", 15, _next_instant, _due, advance_schedule)
+ADVANCE = TimedWork(ADVANCE_SCHEDULES, 15, _next_instant, _due, advance_schedule)

@@ -310,7 +310,7 @@ class SubscriptionObject(objects.Object):
     pending_invoice_item_interval = objects.Const(None)
     pending_setup_intent = objects.Const(None)
     pending_update = objects.Const(None)
-    schedule = objects.Const(None)
+    schedule = objects.ObjectId(source="schedule_id")
     start_date = objects.UnixTime()
     status = objects.Text()
     test_clock = objects.ObjectId(source="customer.test_clock_id")

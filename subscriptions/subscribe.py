@@ -12,7 +12,7 @@ from customers.models import Customer
 from pricing.models import Price
 from subscriptions.biller import biller
 from subscriptions.cancel import schedule_cancellation
-from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, SubscriptionSchedule, cadence_of
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
 
@@ -32,7 +32,7 @@ class ItemSpec:
 @dataclass(frozen=True)
 class SubscriptionSpec:
     """A subscription as asked for. At most one of `billing_cycle_anchor` and `anchor_config`
-    (day_of_month, month, hour, minute, second)."""
+    (day_of_month, month, hour, minute, second). `schedule` is the one that begins it, if one does."""
 
     items: Sequence[ItemSpec]
     billing_cycle_anchor: datetime | None = None
@@ -46,6 +46,7 @@ class SubscriptionSpec:
     currency: str | None = None
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    schedule: str | None = None
 
 
 def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetime) -> Subscription:
@@ -56,7 +57,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
     """
     check_collection(spec.collection_method, spec.days_until_due)
     with transaction.atomic():
-        customer = _lock(customer_id)
+        customer = lock_subscriber(customer_id, schedule=spec.schedule)
         # Events carry whole seconds: one sent right after must not seem to come before the subscription.
         at = customer.now(at).replace(microsecond=0)
         prices = prices_of(spec.items)
@@ -83,9 +84,15 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         _apply_cancellation(subscription, spec, at)
         if not spec.prorate:
             _bill_without_shares(subscription)
-        biller().bill_start(subscription, at=at)
+        biller().bill_start(subscription, at=at, as_draft=_waits(spec))
         subscription.refresh_from_db()
         return subscription
+
+
+def _waits(spec: SubscriptionSpec) -> bool:
+    """Whether the first invoice stays a draft for a while: that of a schedule, if it is to be collected by itself."""
+    by_itself = spec.collection_method == Subscription.CollectionMethod.CHARGE_AUTOMATICALLY
+    return spec.schedule is not None and by_itself
 
 
 def check_collection(collection_method: str, days_until_due: int | None) -> None:
@@ -99,15 +106,20 @@ def check_collection(collection_method: str, days_until_due: int | None) -> None
         )
 
 
-def _lock(customer_id: str) -> Customer:
+def lock_subscriber(customer_id: str, *, schedule: str | None = None) -> Customer:
+    """Lock a customer who is to have one more subscription, which `schedule` has counted already if it begins it.
+
+    Raises ResourceMissing; InvalidRequest where that is more than fit on a test clock.
+    """
     try:
         customer = lock_customer(customer_id)
     except NotFound as error:
         raise ResourceMissing("customer", customer_id, param="customer") from error
     if customer.deleted_at:
         raise ResourceMissing("customer", customer_id, param="customer")
-    running = Subscription.objects.running().filter(customer=customer)
-    if customer.test_clock_id and running.count() >= SUBSCRIPTIONS_PER_CLOCK_CUSTOMER:
+    running = Subscription.objects.running().filter(customer=customer).count()
+    scheduled = SubscriptionSchedule.objects.live().filter(customer=customer, subscription=None).exclude(pk=schedule)
+    if customer.test_clock_id and running + scheduled.count() >= SUBSCRIPTIONS_PER_CLOCK_CUSTOMER:
         raise InvalidRequest(
             f"A customer on a test clock can have at most {SUBSCRIPTIONS_PER_CLOCK_CUSTOMER} subscriptions.",
             param="customer",

@@ -22,6 +22,7 @@ KNOWN = {
     "quarantined_events:read", "quarantined_events:write", "usage_imports:read", "usage_imports:write", "events:read",
     "products:read", "products:write", "prices:read", "prices:write",
     "subscriptions:read", "subscriptions:write", "subscription_items:read", "subscription_items:write",
+    "subscription_schedules:read", "subscription_schedules:write",
     "invoices:read", "invoices:write",
     "portal_sessions:write",
 }  # fmt: skip
