@@ -15,7 +15,7 @@ from core.errors import InvalidRequest
 
 MAX_BYTES = 256 * 1024
 MAX_KEYS = 1000
-MAX_DEPTH = 5  # nested names; an index is not a level: items[0][price_data][recurring][interval] has four
+MAX_DEPTH = 7  # nested names, as many as Stripe has; an index is none: items[0][price_data][recurring] has three
 MAX_BRACKETS = 10
 MAX_INDEX = 1000
 

@@ -28,6 +28,15 @@ def envelope(
     return {"object": "list", "data": list(data), "has_more": has_more, "url": url, **counted}
 
 
+def search_envelope(
+    data: Sequence[Any], *, url: str, next_page: str | None, total_count: int | None = None
+) -> dict[str, Any]:
+    """A page of a search; `next_page` is null on the last one."""
+    counted = {} if total_count is None else {"total_count": total_count}
+    more = {"has_more": next_page is not None, "next_page": next_page}
+    return {"object": "search_result", "data": list(data), "url": url, **more, **counted}
+
+
 def v2_envelope(
     data: Sequence[Any], *, next_page_url: str | None = None, previous_page_url: str | None = None
 ) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from api import resources
 from api.bodies import RawBodyView
 from api.files import ANY, FileView
 from api.objects import InlineList
-from api.params import Array, Hash, ListParams, ParamField, Params
+from api.params import Array, Hash, ParamField, Params
 from api.resources import Resource
 from api.views import ApiView, V2View
 
@@ -146,7 +146,7 @@ class ResourceSchema(AutoSchema):
 
     def _params(self) -> type[Params]:
         view: ApiView = self.view
-        return view.params.get(view.action, ListParams if view.action in view.list_actions else Params)
+        return view.params_of(view.action)
 
     def _properties(self) -> dict[str, Schema]:
         own: dict[str, Schema] = params_schema(self._params())["properties"]
@@ -164,6 +164,8 @@ class ResourceSchema(AutoSchema):
         one: Schema = self.resolve_serializer(shape, "response").ref
         if view.action not in view.list_actions:
             return one
+        if view.action == "search":
+            return search_schema(one)
         return v2_list_schema(one) if isinstance(view, V2View) else list_schema(one)
 
     def _component(self, name: str, schema: Schema) -> Schema:
@@ -261,6 +263,16 @@ def list_schema(element: Schema) -> Schema:
             "url": {"type": "string"},
             "total_count": {"type": "integer", "description": "Only when expanded."},
         },
+    }
+
+
+def search_schema(element: Schema) -> Schema:
+    described = list_schema(element)
+    own = {"object": {"const": "search_result"}, "next_page": {"type": ["string", "null"]}}
+    return {
+        **described,
+        "required": [*described["required"], "next_page"],
+        "properties": {**described["properties"], **own},
     }
 
 

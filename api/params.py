@@ -45,6 +45,7 @@ __all__ = [
     "Params",
     "PositiveDecimal",
     "RFC3339Time",
+    "SearchParams",
     "String",
     "StringMap",
     "TimeRange",
@@ -181,3 +182,11 @@ class ListParams(Params):
                 "Received both starting_after and ending_before parameters. Please pass in only one."
             )
         return attrs
+
+
+class SearchParams(Params):
+    """What every search takes."""
+
+    query = String(required=True, help_text='Clauses like `email~"ada"`, joined by AND or by OR; `-` negates one.')
+    limit = Integer(minimum=1, maximum=100, default=10)
+    page = String(help_text="The `next_page` of the answer before.")

@@ -8,6 +8,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model, QuerySet
 
 from api.objects import Object
+from api.search_fields import Field
 from core.errors import NotFound
 
 MAX_ID_LENGTH = 255
@@ -27,7 +28,8 @@ class Resource:
     included: field that is absent unless expanded -> function from the objects' ids to each one's value. The
     names in these three may be dotted, to reach into a plain hash:
     `parent.subscription_details.subscription`.
-    related: relations that the serializer reads. visible: the rows that callers may see.
+    related: relations that the serializer reads. visible: the rows that callers may see. searchable: what a search may
+    ask about, by its name on the wire; with none there is no search.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Resource:
     included: Mapping[str, Callable[[Sequence[str]], Mapping[str, Any]]] = field(default_factory=dict)
     related: tuple[str, ...] = ()
     visible: Callable[[Any], QuerySet[Any]] = _all  # takes a queryset of the model's own class
+    searchable: Mapping[str, Field] = field(default_factory=dict)
 
     @property
     def family(self) -> str:
@@ -80,8 +83,16 @@ def retrieve(resource: Resource, id: str) -> Any:
 
     Raises: NotFound.
     """
+    return retrieve_among(resource, resource.rows(), id)
+
+
+def retrieve_among(resource: Resource, rows: QuerySet[Any], id: str) -> Any:
+    """The same among some of its `rows`.
+
+    Raises: NotFound.
+    """
     readable = len(id) <= MAX_ID_LENGTH and "\x00" not in id
-    row = resource.rows().filter(pk=id).first() if readable else None
+    row = rows.filter(pk=id).first() if readable else None
     if row is None:
         raise NotFound(resource.kind, id, param="id")
     return row

@@ -19,14 +19,14 @@ def resource_routes(
     actions: Mapping[str, str] | None = None,
     only: tuple[str, ...] | None = None,
 ) -> list[URLPattern]:
-    """Routes below /v1 for what `view` defines: the collection, the object, and POST {id}/{action}.
+    """Routes below /v1 for what `view` defines: the collection, its search, the object, and POST {id}/{action}.
 
     actions: last part of the address -> method of the view. only: names of the methods to route, if not all.
     """
     offers = {
         name for name in (*COLLECTION.values(), *ITEM.values()) if hasattr(view, name) and (not only or name in only)
     }
-    routes = []
+    routes = _search_routes(view, path_) if "retrieve" in offers else []
     for pattern, methods in ((f"v1/{path_}", COLLECTION), (f"v1/{path_}/<str:id>", ITEM)):
         wanted: dict[str, Any] = {method: name for method, name in methods.items() if name in offers}
         if wanted:
@@ -34,6 +34,12 @@ def resource_routes(
     for last, name in (actions or {}).items():
         routes.append(path(f"v1/{path_}/<str:id>/{last}", view.as_view({"post": name})))
     return routes
+
+
+def _search_routes(view: type[ApiView], path_: str) -> list[URLPattern]:
+    """The search, or a refusal: `search` would otherwise be taken for the id of an object."""
+    searchable = view.resource is not None and view.resource.searchable
+    return [path(f"v1/{path_}/search", view.as_view({"get": "search"}) if searchable else unknown_url)]
 
 
 def route(pattern: str, view: type[ApiView], **methods: str) -> URLPattern:
@@ -46,9 +52,6 @@ documentation_urls: list[URLPattern | URLResolver] = [
     path("openapi.json", openapi_document, name="openapi"),
     path("docs/", DocsView.as_view(), name="docs"),
 ]
-
-# Before all: `search` would otherwise be taken for the id of an object.
-search_urls: list[URLPattern | URLResolver] = [re_path(r"^v1/[a-z_]+/search$", unknown_url)]
 
 # Last of all: what nothing else has answered.
 catch_all_urls: list[URLPattern | URLResolver] = [re_path(r"^v[12](?:/.*)?$", unknown_url)]

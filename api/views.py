@@ -14,14 +14,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 from rest_framework.viewsets import ViewSetMixin
 
-from api import idempotency, resources
+from api import idempotency, resources, search
 from api.callers import Caller, require
 from api.errors import UnknownURL, plain_answer
 from api.expand import Expansion
 from api.forms import MAX_BYTES, MalformedForm, parse_form
-from api.lists import NEWEST_FIRST, envelope, page
+from api.lists import NEWEST_FIRST, envelope, page, search_envelope
 from api.objects import Object
-from api.params import ListParams, Params
+from api.params import ListParams, Params, SearchParams
 from api.parsers import BracketFormParser, JSONObjectParser, read_whole
 from api.permissions import permission_for
 from api.renderers import IgnoreAccept, JSONRenderer, to_json
@@ -41,7 +41,7 @@ class ApiView(ViewSetMixin, APIView):
     """
 
     params: ClassVar[Mapping[str, type[Params]]] = {}  # by action; an action that is not here takes none
-    list_actions: ClassVar[frozenset[str]] = frozenset({"list"})  # those that answer with a list
+    list_actions: ClassVar[frozenset[str]] = frozenset({"list", "search"})  # those that answer with a list
     answers: ClassVar[Mapping[str, Resource]] = {}  # by action, where it is not the view's own resource
     resource: ClassVar[Resource | None] = None
     # For the OpenAPI document only: answers that are no registered resource, that are files (their type of content),
@@ -123,7 +123,7 @@ class ApiView(ViewSetMixin, APIView):
             return _in_bytes(answer)
 
     def _check_parameters(self) -> None:
-        serializer = self.params.get(self.action, self._no_parameters())(data=self._sent())
+        serializer = self.params_of(self.action)(data=self._sent())
         serializer.is_valid(raise_exception=True)
         self.expansion = Expansion(
             self.answer_resource(), serializer.expand_paths, is_list=self.action in self.list_actions
@@ -132,8 +132,14 @@ class ApiView(ViewSetMixin, APIView):
             require(self.caller, permission_for(family, "get"))
         self.given = dict(serializer.validated_data)
 
-    def _no_parameters(self) -> type[Params]:
-        return ListParams if self.action in self.list_actions else Params
+    @classmethod
+    def params_of(cls, action: str) -> type[Params]:
+        """What `action` takes."""
+        if action in cls.params:
+            return cls.params[action]
+        if action == "search":
+            return SearchParams
+        return ListParams if action in cls.list_actions else Params
 
     def _sent(self) -> dict[str, Any]:
         query = parse_form(self.request.META.get("QUERY_STRING", ""))
@@ -155,6 +161,16 @@ class ResourceView(ApiView):
     def list(self, request: Request) -> Response:
         given = self.read()
         return self.answer_list(self.filter(self.resource.rows(), given), given)
+
+    def search(self, request: Request) -> Response:
+        """The objects that match a query."""
+        given = self.read()
+        rows = search.matching(self.resource, given["query"])
+        found = search.page_of_search(self.resource, rows, given["query"], limit=given["limit"], page=given.get("page"))
+        shown = resources.render(self.resource, found.rows)
+        self.expansion.apply(shown)
+        count = rows.count() if self.expansion.total_count else None
+        return Response(search_envelope(shown, url=request.path, next_page=found.next_page, total_count=count))
 
     def filter(self, queryset: QuerySet[Any], given: Mapping[str, Any]) -> QuerySet[Any]:
         """`queryset` as the list's parameters narrow it; here only by time of creation."""

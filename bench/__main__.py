@@ -25,6 +25,8 @@ def arguments() -> argparse.Namespace:
     archive = commands.add_parser("archive", help="a month of events as a file: its size, its making, its reading")
     archive.add_argument("--events", type=int, default=50_000, help="of the month (%(default)s)")
     archive.add_argument("--rounds", type=int, default=3, help="of a hundred readings (%(default)s)")
+    close = commands.add_parser("close", help="subscriptions closed per second, beside the floor of the same run")
+    close.add_argument("--subscriptions", type=sizes, default=sizes("10000,100000"), help="(10000,100000)")
     return parser.parse_args()
 
 
@@ -33,11 +35,13 @@ def sizes(text: str) -> list[int]:
 
 
 def measure(given: argparse.Namespace, postgres: Postgres) -> bool:
-    from bench import archive, grow, ingest, usage  # models can be imported only now
+    from bench import archive, close, grow, ingest, usage  # models can be imported only now
 
     if given.what == "archive":
         archive.run(events=given.events, reads=100 * given.rounds)
         return True
+    if given.what == "close":
+        return close.run(postgres, sizes=given.subscriptions)
     if given.what == "usage":
         return usage.run(postgres, sizes=given.events, questions=given.questions)
     if given.grow:

@@ -1,5 +1,6 @@
 """Settings; every one that an operator may want to change is read from the environment (see README)."""
 
+import re
 import warnings
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from billing_project import home
 from billing_project.theme import UNFOLD as UNFOLD
+from core.money import is_currency
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -216,8 +218,26 @@ FIRST_EVENT_WINS = env.bool("FIRST_EVENT_WINS", default=False)
 MAX_DIMENSION_COMBINATIONS = env.int("MAX_DIMENSION_COMBINATIONS", default=100_000)
 
 # --- billing ---------------------------------------------------------------------------------------
-# Seconds between the end of a period and the finalisation of its invoice (Stripe: one hour).
+# Seconds between the end of a period and the finalisation of its invoice (Stripe: one hour); a customer may have
+# its own.
 INVOICE_GRACE_SECONDS = env.int("INVOICE_GRACE_SECONDS", default=3600)
+if not 0 <= INVOICE_GRACE_SECONDS <= 72 * 3600:
+    raise ImproperlyConfigured(f"INVOICE_GRACE_SECONDS is {INVOICE_GRACE_SECONDS}: it can be 0 to 259200 (72 hours).")
+# What becomes of usage that arrives when the invoice of its period is final; a customer may have a rule of its own.
+LATE_USAGE = env.str("LATE_USAGE", default="next_invoice")
+if LATE_USAGE not in ("next_invoice", "adjustment", "hold", "not_billed"):
+    raise ImproperlyConfigured(f"LATE_USAGE is {LATE_USAGE}: it can be next_invoice, adjustment, hold or not_billed.")
+# Whose numbers follow each other: those of each customer's invoices, or of all under INVOICE_PREFIX.
+INVOICE_NUMBERING = env.str("INVOICE_NUMBERING", default="customer")
+INVOICE_PREFIX = env.str("INVOICE_PREFIX", default="")
+if INVOICE_NUMBERING not in ("customer", "account"):
+    raise ImproperlyConfigured(f"INVOICE_NUMBERING is {INVOICE_NUMBERING}: it can be customer or account.")
+if INVOICE_NUMBERING == "account" and not re.fullmatch("[A-Z0-9]{1,12}", INVOICE_PREFIX):
+    raise ImproperlyConfigured("INVOICE_NUMBERING is account: INVOICE_PREFIX must be 1 to 12 capitals or digits.")
+# Of a balance that is set before anything has given the customer a currency.
+DEFAULT_CURRENCY = env.str("DEFAULT_CURRENCY", default="usd")
+if not is_currency(DEFAULT_CURRENCY):
+    raise ImproperlyConfigured(f"DEFAULT_CURRENCY is {DEFAULT_CURRENCY}: it must be a currency in small letters.")
 # How long the link of a portal session opens the portal. A browser that it has let in stays for an hour.
 PORTAL_LINK_SECONDS = env.int("PORTAL_LINK_SECONDS", default=1800)
 

@@ -1,14 +1,13 @@
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 
-from api.urls import catch_all_urls, documentation_urls, search_urls
+from api.urls import catch_all_urls, documentation_urls
 from core.views import healthz, readyz
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz),
     path("readyz", readyz),
     path("admin/", admin.site.urls),
-    *search_urls,
     *(
         path("", include(f"{app}.urls"))
         for app in (

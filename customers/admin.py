@@ -16,14 +16,17 @@ from core import clock
 from core.admin import VerbAdmin
 from core.admin_filters import DayRangeFilter
 from core.buttons import Button, Confirmation, add_button
+from core.money import format_minor
 from core.panels import Panel, show_on
 from customers import aliases, lifecycle, test_clocks
-from customers.admin_forms import CustomerForm, TestClockForm
+from customers.admin_forms import AdjustForm, CustomerForm, TestClockForm
+from customers.balance import adjust_balance
 from customers.models import Customer, TestClock
 from customers.views import ring
 
 CLOCK_LABELS = {"Ready": "success", "Advancing": "info", "Internal failure": "danger"}
 NAMES_IN_USAGE = ("Names in usage", {"classes": ("collapse",), "fields": ("external_id", "ingest_aliases")})
+LATEST = 20  # rows of the ledger on a customer's page
 ADDRESS_FIELDS = tuple(f"address_{part}" for part in CustomerForm.ADDRESS)
 
 
@@ -86,6 +89,8 @@ class CustomerAdmin(VerbAdmin):
                     "invoice_custom_fields",
                     "preferred_locales",
                     "tax_exempt",
+                    "invoice_grace_seconds",
+                    "late_usage",
                 ),
             },
         ),
@@ -105,6 +110,8 @@ class CustomerAdmin(VerbAdmin):
                     "invoice_custom_fields",
                     "preferred_locales",
                     "tax_exempt",
+                    "invoice_grace_seconds",
+                    "late_usage",
                 ),
             },
         ),
@@ -194,6 +201,32 @@ def start_advance(row: TestClock, at: datetime, answers: Mapping[str, Any]) -> N
     transaction.on_commit(lambda: ring(advancing), robust=True)
 
 
+def ledger_of(row: Customer, at: datetime) -> dict[str, Any] | None:
+    """What the balance is, in words, and how it came to be."""
+    latest = list(row.balance_transactions.all()[: LATEST + 1])
+    if not latest:
+        return None
+    return {
+        "balance": format_minor(abs(row.balance), row.currency),
+        "credit": row.balance < 0,
+        "debit": row.balance > 0,
+        "rows": [
+            {
+                "transaction": entry,
+                "amount": format_minor(entry.amount, entry.currency),
+                "ending_balance": format_minor(entry.ending_balance, entry.currency),
+            }
+            for entry in latest[:LATEST]
+        ],
+        "more": len(latest) > LATEST,
+        "latest": LATEST,
+    }
+
+
+def adjust(row: Customer, at: datetime, answers: Mapping[str, Any]) -> None:
+    adjust_balance(row.pk, answers["minor"], currency=answers["currency"], at=at, description=answers["description"])
+
+
 def customers_of(row: TestClock, at: datetime) -> dict[str, Any]:
     return {"customers": row.customers.live(), "most": lifecycle.CUSTOMERS_PER_CLOCK}
 
@@ -225,6 +258,21 @@ add_button(
         when=lambda row: row.status != TestClock.Status.ADVANCING,
         danger=True,
         deletes=True,
+    ),
+)
+show_on(Customer, Panel("Balance", "customers/admin/_balance.html", ledger_of, order=60))
+add_button(
+    Customer,
+    Button(
+        name="adjust-balance",
+        label="Adjust balance",
+        icon="account_balance_wallet",
+        question="The balance goes into the next invoice that is finalized, all of it. Invoices that are open stay as "
+        "they are. The ledger keeps every change; a wrong one is put right by another.",
+        done="The balance is changed.",
+        run=adjust,
+        form=AdjustForm,
+        when=lambda row: row.deleted_at is None,
     ),
 )
 add_button(

@@ -3,14 +3,22 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.widgets import AutocompleteSelect
-from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldAdminTextInputWidget
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminSplitDateTimeWidget,
+    UnfoldAdminTextInputWidget,
+)
 
 from api.admin_forms import MetadataForm
 from core.admin_forms import LinesField, PairsField, VerbForm, WordsField
+from core.buttons import Confirmation
+from core.money import MAX_DIGITS, exponent, is_currency
 from customers.aliases import LONGEST
-from customers.models import Customer, TestClock
+from customers.models import MOST_GRACE_SECONDS, Customer, TestClock
 
 MOST_CUSTOM_FIELDS, LONGEST_NAME, LONGEST_VALUE = 4, 40, 140
 
@@ -60,12 +68,24 @@ class CustomerForm(MetadataForm):
         help_text="For trying things out: the customer lives by this clock, for good. Empty: real time.",
     )
 
+    invoice_grace_seconds = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_GRACE_SECONDS,
+        label="Grace (seconds)",
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="How long its drafts wait for late usage before they are finalized, up to 259,200 (72 hours). "
+        "Empty: as the installation has it.",
+    )
+
     class Meta:
         model = Customer
         exclude = ()
         help_texts = {
             "next_invoice_sequence": "The number of the next invoice; it cannot go back.",
             "invoice_footer": "Shown at the foot of every invoice.",
+            "late_usage": "What becomes of usage that arrives when the invoice of its period is final. Empty: as the "
+            "installation has it.",
             "tax_exempt": "Reverse: the customer accounts for the tax.",
         }
 
@@ -83,6 +103,9 @@ class CustomerForm(MetadataForm):
     def field_of(self, param: str | None) -> str | None:
         """One of several aliases is told of at their field."""
         return super().field_of(param.partition("[")[0] if param else None)
+
+    def clean_late_usage(self) -> str | None:
+        return self.cleaned_data["late_usage"] or None
 
     def clean_invoice_custom_fields(self) -> dict[str, str]:
         pairs: dict[str, str] = self.cleaned_data["invoice_custom_fields"]
@@ -104,6 +127,44 @@ class CustomerForm(MetadataForm):
             pairs = self.cleaned_data["invoice_custom_fields"]
             wanted["invoice_custom_fields"] = [{"name": name, "value": text} for name, text in pairs.items()] or None
         return wanted
+
+
+class AdjustForm(Confirmation):
+    """How much, in whose favour, and why; `minor` is the signed amount in minor units."""
+
+    CREDIT, DEBIT = "credit", "debit"
+
+    direction = forms.ChoiceField(
+        choices=[(CREDIT, "Credit: the customer pays less"), (DEBIT, "Debit: the customer pays more")],
+        widget=UnfoldAdminSelectWidget,
+    )
+    amount = forms.DecimalField(min_value=0, max_digits=MAX_DIGITS, widget=UnfoldAdminTextInputWidget)
+    currency = forms.CharField(max_length=3, widget=UnfoldAdminTextInputWidget)
+    description = forms.CharField(
+        label="Reason", max_length=350, widget=UnfoldAdminTextInputWidget, help_text="Kept in the ledger."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        currency = self.row.currency or settings.DEFAULT_CURRENCY
+        self.fields["currency"].initial = currency.upper()
+        if self.row.currency:
+            self.fields["currency"].disabled = True
+
+    def clean_currency(self) -> str:
+        currency: str = self.cleaned_data["currency"].lower()
+        if not is_currency(currency):
+            raise forms.ValidationError("Write the three letters of a currency, e.g. EUR.")
+        return currency
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or {}
+        if {"amount", "currency", "direction"} <= given.keys():
+            minor = given["amount"].scaleb(exponent(given["currency"]))
+            if minor != int(minor) or not minor:
+                raise forms.ValidationError({"amount": "This is no amount in this currency."})
+            given["minor"] = -int(minor) if given["direction"] == self.CREDIT else int(minor)
+        return given
 
 
 class TestClockForm(VerbForm):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 
 from api.metadata import Given, merge
@@ -13,7 +14,8 @@ from core.errors import InvalidRequest, NotFound, ResourceMissing
 from core.ids import ALPHABET
 from customers.aliases import NAMES, write_names
 from customers.locks import lock_customer
-from customers.models import Customer, InvoicePrefix, TestClock
+from customers.models import Customer, InvoicePrefix, NumberSeries, TestClock
+from customers.numbers import per_account
 
 CUSTOMERS_PER_CLOCK = 3  # as Stripe allows
 PREFIX_FORM = re.compile(r"^[A-Z0-9]{1,12}$")
@@ -110,6 +112,10 @@ def _take_prefix(prefix: str, customer: Customer) -> None:
     """Give the prefix to the customer, for ever: numbers with it may have been issued."""
     if not PREFIX_FORM.match(prefix):
         raise InvalidRequest("The invoice prefix must be 1 to 12 uppercase letters or digits.", param="invoice_prefix")
+    if NumberSeries.objects.filter(pk=prefix).exists() or (per_account() and prefix == settings.INVOICE_PREFIX):
+        raise InvalidRequest(
+            f"The invoice prefix {prefix} is, or was, the one of the whole account.", param="invoice_prefix"
+        )
     InvoicePrefix.objects.bulk_create([InvoicePrefix(prefix=prefix, customer=customer)], ignore_conflicts=True)
     if InvoicePrefix.objects.get(pk=prefix).customer_id != customer.pk:
         raise InvalidRequest(

@@ -1,8 +1,9 @@
 """The objects of this app, as the API knows them."""
 
 from api.resources import Resource, register
-from customers.models import Customer, TestClock, TestClockQuerySet
-from customers.serializers import CustomerObject, TestClockObject
+from api.search_fields import Field, Kind
+from customers.models import Customer, CustomerAlias, CustomerBalanceTransaction, TestClock, TestClockQuerySet
+from customers.serializers import BalanceTransactionObject, CustomerObject, TestClockObject
 
 TEST_CLOCK = register(
     Resource(
@@ -24,5 +25,28 @@ CUSTOMER = register(
         expandable={"test_clock": "test_helpers.test_clock"},
         related=("aliases",),
         visible=lambda rows: rows.live(),
+        searchable={
+            "created": Field("created_at", Kind.TIME),
+            "email": Field("email", Kind.TEXT),
+            "external_id": Field(
+                "alias",
+                Kind.ID,
+                through=lambda: CustomerAlias.objects.filter(is_external_id=True),
+                owner="customer_id",
+            ),
+            "metadata": Field("metadata", Kind.METADATA),
+            "name": Field("name", Kind.TEXT),
+            "phone": Field("phone", Kind.TEXT),
+        },
+    )
+)
+BALANCE_TRANSACTION = register(
+    Resource(
+        name="customer_balance_transaction",
+        kind="customer balance transaction",
+        path="/v1/customers",
+        model=CustomerBalanceTransaction,
+        serializer=BalanceTransactionObject,
+        expandable={"customer": "customer", "invoice": "invoice"},
     )
 )

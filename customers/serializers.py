@@ -5,8 +5,10 @@ from typing import Any
 
 from api import objects, params
 from api.params import ListParams, Params
+from core.money import MAX_AMOUNT
 from customers.aliases import LONGEST, MOST_ALIASES
-from customers.models import Customer, TestClock
+from customers.balance import invoice_credit_balance
+from customers.models import MOST_GRACE_SECONDS, Customer, TestClock
 
 
 class AddressParams(Params):
@@ -40,7 +42,6 @@ class CustomerParams(Params):
     """What creating and updating a customer share."""
 
     later = (
-        "balance",
         "business_name",
         "cash_balance",
         "default_source",
@@ -53,12 +54,15 @@ class CustomerParams(Params):
     )
 
     address = params.Hash(AddressParams, unset=True)
+    balance = params.Integer(minimum=-MAX_AMOUNT, maximum=MAX_AMOUNT)
     description = params.String(unset=True)
     email = params.String(unset=True, max_length=512)
     external_id = params.String(unset=True, max_length=LONGEST)  # ours
     ingest_aliases = params.Array(params.String(max_length=LONGEST), unset=True, max_length=MOST_ALIASES)  # ours
+    invoice_grace_seconds = params.Integer(minimum=0, maximum=MOST_GRACE_SECONDS, unset=True)  # ours
     invoice_prefix = params.String(max_length=12)
     invoice_settings = params.Hash(InvoiceSettingsParams)
+    late_usage = params.Choice(Customer.LateUsage, unset=True)  # ours
     metadata = params.MetadataParam()
     name = params.String(unset=True, max_length=256)
     next_invoice_sequence = params.Integer(minimum=1, maximum=1_000_000_000)
@@ -112,11 +116,20 @@ class InvoiceSettingsObject(objects.Object):
     rendering_options = objects.Const(None)
 
 
+class InvoiceCreditBalance(objects.WireField):
+    """The balance by currency; unlike `balance`, above zero it is credit."""
+
+    schema_type = {"type": "object", "additionalProperties": {"type": "integer"}}
+
+    def to_representation(self, value: Customer) -> dict[str, int]:
+        return invoice_credit_balance(value)
+
+
 class CustomerObject(objects.Object):
     id = objects.Text()
     object = objects.Const("customer")
     address = Hash(AddressParams)
-    balance = objects.Const(0)
+    balance = objects.Integer()
     created = objects.UnixTime(source="created_at")
     currency = objects.Text()
     customer_account = objects.Const(None)
@@ -127,8 +140,11 @@ class CustomerObject(objects.Object):
     email = objects.Text()
     external_id = objects.Text()
     ingest_aliases = objects.Json()
+    invoice_credit_balance = InvoiceCreditBalance(source="*")
+    invoice_grace_seconds = objects.Integer()
     invoice_prefix = objects.Text()
     invoice_settings = InvoiceSettingsObject(source="*")
+    late_usage = objects.Text()
     livemode = objects.Livemode()
     metadata = objects.Metadata()
     name = objects.Text()
@@ -138,6 +154,39 @@ class CustomerObject(objects.Object):
     shipping = Hash(ShippingParams)
     tax_exempt = objects.Text()
     test_clock = objects.ObjectId(source="test_clock_id")
+
+
+class UpdateBalanceTransaction(Params):
+    description = params.String(unset=True, max_length=350)
+    metadata = params.MetadataParam()
+
+
+class CreateBalanceTransaction(UpdateBalanceTransaction):
+    amount = params.Integer(required=True, minimum=-MAX_AMOUNT, maximum=MAX_AMOUNT)
+    currency = params.String(required=True, max_length=3)
+
+
+class ListBalanceTransactions(ListParams):
+    created = params.TimeRange()
+    invoice = params.String()
+
+
+class BalanceTransactionObject(objects.Object):
+    id = objects.Text()
+    object = objects.Const("customer_balance_transaction")
+    amount = objects.Integer()
+    checkout_session = objects.Text()
+    created = objects.UnixTime(source="created_at")
+    credit_note = objects.Text()
+    currency = objects.Text()
+    customer = objects.ObjectId(source="customer_id")
+    customer_account = objects.Const(None)
+    description = objects.Text()
+    ending_balance = objects.Integer()
+    invoice = objects.Text()
+    livemode = objects.Livemode()
+    metadata = objects.Metadata()
+    type = objects.Text()
 
 
 class CreateTestClock(Params):

@@ -8,21 +8,35 @@ from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from api import metadata
+from api import metadata, resources
 from api.views import ResourceView
 from core import clock
-from customers import lifecycle, test_clocks
+from customers import balance, lifecycle, test_clocks
 from customers.aliases import NAMES
 from customers.models import Customer, TestClock
-from customers.resources import CUSTOMER, TEST_CLOCK
+from customers.resources import BALANCE_TRANSACTION, CUSTOMER, TEST_CLOCK
 from customers.serializers import (
     AdvanceTestClock,
+    CreateBalanceTransaction,
     CreateCustomer,
     CreateTestClock,
+    ListBalanceTransactions,
     ListCustomers,
+    UpdateBalanceTransaction,
     UpdateCustomer,
 )
 from customers.tasks import advance_test_clock
+
+# Parameters that are columns, or names, as they are given.
+COPIED = (
+    "address",
+    "shipping",
+    "invoice_prefix",
+    "next_invoice_sequence",
+    "late_usage",
+    "invoice_grace_seconds",
+    *NAMES,
+)
 
 
 class CustomerView(ResourceView):
@@ -32,7 +46,11 @@ class CustomerView(ResourceView):
     def create(self, request: Request) -> Response:
         given = self.read()
         fields = _fields(given) | {"metadata": metadata.merge({}, given.get("metadata"))}
-        return self.answer(lifecycle.create_customer(at=clock.now(), test_clock=given.get("test_clock"), **fields))
+        at = clock.now()
+        customer = lifecycle.create_customer(at=at, test_clock=given.get("test_clock"), **fields)
+        if "balance" in given:
+            customer = balance.set_balance(customer.pk, given["balance"], at=at, type=balance.Type.INITIAL)
+        return self.answer(customer)
 
     def retrieve(self, request: Request, id: str) -> Response:
         if Customer.objects.deleted().filter(pk=id).exists():
@@ -41,7 +59,10 @@ class CustomerView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
-        return self.answer(lifecycle.update_customer(id, changes=_fields(given), metadata=given.get("metadata")))
+        customer = lifecycle.update_customer(id, changes=_fields(given), metadata=given.get("metadata"))
+        if "balance" in given:
+            customer = balance.set_balance(id, given["balance"], at=clock.now())
+        return self.answer(customer)
 
     def destroy(self, request: Request, id: str) -> Response:
         lifecycle.delete_customer(id, at=clock.now())
@@ -55,6 +76,51 @@ class CustomerView(ResourceView):
         if "external_id" in given:
             queryset = queryset.filter(aliases__alias=given["external_id"], aliases__is_external_id=True)
         return queryset
+
+
+class BalanceTransactionView(ResourceView):
+    """The ledger of one customer's balance, the newest first."""
+
+    resource = BALANCE_TRANSACTION
+    order = ("-sequence", "-id")
+    list_actions = frozenset({"transactions"})
+    params = {
+        "adjust": CreateBalanceTransaction,
+        "annotate": UpdateBalanceTransaction,
+        "transactions": ListBalanceTransactions,
+    }
+
+    def transactions(self, request: Request, id: str) -> Response:
+        given = self.read()
+        return self.answer_list(self.filter(self._rows(id), given), given)
+
+    def adjust(self, request: Request, id: str) -> Response:
+        given = self.read()
+        made = balance.adjust_balance(
+            id,
+            given["amount"],
+            currency=given["currency"].lower(),
+            at=clock.now(),
+            description=given.get("description") or "",
+            metadata=metadata.merge({}, given.get("metadata")),
+        )
+        return self.answer(made)
+
+    def one(self, request: Request, id: str, transaction: str) -> Response:
+        return self.answer(resources.retrieve_among(BALANCE_TRANSACTION, self._rows(id), transaction))
+
+    def annotate(self, request: Request, id: str, transaction: str) -> Response:
+        given = self.read()
+        row = resources.retrieve_among(BALANCE_TRANSACTION, self._rows(id), transaction)
+        description = (given["description"] or "") if "description" in given else None
+        return self.answer(balance.update_transaction(row.pk, description=description, metadata=given.get("metadata")))
+
+    def filter(self, queryset: QuerySet[Any], given: Mapping[str, Any]) -> QuerySet[Any]:
+        queryset = super().filter(queryset, given)
+        return queryset.filter(invoice=given["invoice"]) if "invoice" in given else queryset
+
+    def _rows(self, customer_id: str) -> QuerySet[Any]:
+        return BALANCE_TRANSACTION.rows().filter(customer=resources.retrieve(CUSTOMER, customer_id))
 
 
 class TestClockView(ResourceView):
@@ -85,11 +151,7 @@ def ring(advancing: TestClock) -> None:
 
 def _fields(given: dict[str, Any]) -> dict[str, Any]:
     """Columns from parameters; an unset text is empty, an unset hash null."""
-    fields: dict[str, Any] = {
-        name: given[name]
-        for name in ("address", "shipping", "invoice_prefix", "next_invoice_sequence", *NAMES)
-        if name in given
-    }
+    fields: dict[str, Any] = {name: given[name] for name in COPIED if name in given}
     for name in ("description", "email", "name", "phone"):
         if name in given:
             fields[name] = given[name] or ""

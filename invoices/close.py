@@ -7,9 +7,8 @@ the transaction that closes its periods, so a worker that dies leaves nothing ha
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
-from django.conf import settings
 from django.db import transaction
 
 from core.copying import copy_models, next_keys, update_models
@@ -18,13 +17,13 @@ from invoices.finalize import finalize_drafts
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceItem
 from invoices.write import Computed, insert_drafts, new_invoice
+from pricing.models import Price
 from subscriptions.cancel import end
 from subscriptions.locks import lock_subscriptions
 from subscriptions.models import ItemPeriod, ItemPeriodQuerySet, Subscription
 from subscriptions.slices import close_slices, next_slice
 
 Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReason
-CLAIM = 1000  # subscriptions closed in one transaction
 
 
 @dataclass
@@ -64,19 +63,22 @@ def close_period(subscription_id: str, at: datetime) -> Invoice | None:
     number of workers. Locks the customer.
     """
     with transaction.atomic():
-        invoices = _close(lock_subscriptions([subscription_id]), at)
+        closings = find_closings(lock_subscriptions([subscription_id]), at)
+        invoices = close(closings, at)
         return invoices[0] if invoices else None
 
 
-def close_due(subscription_ids: Sequence[str], at: datetime) -> int:
-    """The same for as many of these subscriptions as nobody else is at work on, all or none; returns how many."""
+def close_many(subscription_ids: Sequence[str], at: datetime) -> set[str]:
+    """The same for those of these subscriptions that nobody else is at work on, all or none; returns which had due
+    periods."""
     with transaction.atomic():
-        subscriptions = lock_subscriptions(subscription_ids, skip_locked=True)
-        return len(_close(subscriptions, at))
+        closings = find_closings(lock_subscriptions(subscription_ids, skip_locked=True), at)
+        close(closings, at)
+        return {closing.subscription.pk for closing in closings}
 
 
-def _close(subscriptions: Sequence[Subscription], at: datetime) -> list[Invoice]:
-    closings = find_closings(subscriptions, at)
+def close(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
+    """Close the periods, open the next, draft the invoices. The caller holds the locks under which they were found."""
     if not closings:
         return []
     close_slices(
@@ -89,9 +91,9 @@ def _close(subscriptions: Sequence[Subscription], at: datetime) -> list[Invoice]
         at=at,
         outcome=Outcome.FREE,
     )
-    _open_next(closings)
+    open_next(closings)
     _end_those_that_are_over(closings)
-    return _draft(closings, at)
+    return draft(closings, at)
 
 
 def find_closings(subscriptions: Sequence[Subscription], at: datetime) -> list[Closing]:
@@ -120,7 +122,12 @@ def find_next(subscription: Subscription) -> Closing | None:
 
 def newest_first(periods: ItemPeriodQuerySet) -> list[ItemPeriod]:
     """Periods by item, newest item first as on Stripe's invoices; of one item in the order of time."""
-    return list(periods.select_related("item", "price").order_by("-item__created_at", "-item_id", "starts_at", "pk"))
+    found = list(periods.select_related("item").order_by("-item__created_at", "-item_id", "starts_at", "pk"))
+    named = {period.price_id for period in found} | {period.item.price_id for period in found}
+    prices = Price.objects.in_bulk(named)
+    for period in found:
+        period.price, period.item.price = prices[period.price_id], prices[period.item.price_id]
+    return found
 
 
 def next_periods(closing: Closing) -> dict[str, ItemPeriod]:
@@ -133,12 +140,7 @@ def next_periods(closing: Closing) -> dict[str, ItemPeriod]:
     return following
 
 
-def grace() -> timedelta:
-    """From the end of a period to the finalization of its invoice; one hour, as at Stripe."""
-    return timedelta(seconds=settings.INVOICE_GRACE_SECONDS)
-
-
-def _open_next(closings: Sequence[Closing]) -> None:
+def open_next(closings: Sequence[Closing]) -> None:
     for closing in closings:
         closing.opened = next_periods(closing)
     opened = [period for closing in closings for period in closing.opened.values()]
@@ -160,7 +162,7 @@ def _end_those_that_are_over(closings: Sequence[Closing]) -> None:
             end(closing.subscription, at=closing.boundary)
 
 
-def _draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
+def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
     pending = pending_items(closing.subscription.customer for closing in closings)
     wanted = [
         Wanted(
@@ -183,10 +185,10 @@ def _draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
             period_start=closing.start,
             period_end=closing.boundary,
             auto_advance=not closing.is_over,
-            automatically_finalizes_at=None if closing.is_over else at + grace(),
+            automatically_finalizes_at=None if closing.is_over else at + closing.subscription.customer.invoice_grace,
         )
         computed.append(Computed(invoice, build_invoice(content)))
-        if not closing.is_over and not grace():
+        if not closing.is_over and not closing.subscription.customer.invoice_grace:
             at_once.append(computed[-1])
     insert_drafts(computed)
     name_latest(computed)

@@ -4,18 +4,20 @@ Works on many invoices at once; the number of statements does not depend on how 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
 
 from core.copying import update_models
-from core.errors import InvalidRequest, NotFound
+from core.errors import BillingError, InvalidRequest, NotFound
+from customers.balance import BalanceChange, Type, balance_of, change_balances
 from customers.locks import lock_customer, lock_customers
-from customers.models import Customer
+from customers.numbers import take_numbers_of_many
 from invoices.build import build_invoice
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.totals import settle
 from invoices.write import TOTALS, Computed, rewrite_drafts
 from subscriptions.models import ItemPeriod
 
@@ -74,8 +76,8 @@ def finalize_if_due(invoice_id: str, at: datetime) -> Invoice | None:
         return finalize_draft(invoice, at=at)
 
 
-def finalize_due(invoice_ids: Sequence[str], at: datetime) -> int:
-    """The same for those of these invoices whose customers nobody else is at work on, all or none; how many."""
+def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
+    """The same for those of these invoices whose customers nobody else is at work on, all or none; returns which."""
     with transaction.atomic():
         owners = Invoice.objects.filter(pk__in=invoice_ids).values_list("customer_id", flat=True)
         customers = lock_customers(owners, skip_locked=True)
@@ -84,7 +86,21 @@ def finalize_due(invoice_ids: Sequence[str], at: datetime) -> int:
         for invoice in invoices:
             invoice.customer = customers[invoice.customer_id]
         finalize_drafts(invoices, at=at)
-        return len(invoices)
+        return {invoice.pk for invoice in invoices}
+
+
+def note_failure(invoice_id: str, error: BillingError) -> Invoice:
+    """Say on a draft why it cannot be finalized, and let it no longer advance by itself."""
+    with transaction.atomic():
+        invoice = lock_invoice(invoice_id)
+        invoice.last_finalization_error = {
+            "type": "invalid_request_error",
+            "code": error.code,
+            "message": error.message,
+        }
+        invoice.auto_advance, invoice.automatically_finalizes_at = False, None
+        invoice.save(update_fields=["last_finalization_error", "auto_advance", "automatically_finalizes_at"])
+        return invoice
 
 
 def finalize_draft(invoice: Invoice, *, at: datetime) -> Invoice:
@@ -103,9 +119,12 @@ def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime, computed: Sequ
     if not computed:
         computed = compute_drafts(invoices)
         rewrite_drafts(computed)
-    for each in computed:
-        _freeze(each, at)
-    _number(invoices)
+    _settle(computed, at)
+    for invoice in invoices:
+        _freeze(invoice, at)
+    numbers = take_numbers_of_many([invoice.customer for invoice in invoices if not invoice.number])
+    for invoice in invoices:
+        invoice.number = invoice.number or numbers.pop(0)
     update_models(Invoice, invoices, WRITTEN)
 
 
@@ -138,24 +157,31 @@ def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
     ]
 
 
-def _freeze(each: Computed, at: datetime) -> None:
-    invoice, settlement = each.invoice, each.built.settlement
+def _settle(computed: Sequence[Computed], at: datetime) -> None:
+    """Apply the balance of each customer to its invoices, one after the other, and keep what that makes of it."""
+    balances: dict[str, int] = {}
+    changes = []
+    for each in computed:
+        invoice = each.invoice
+        balance = balances.get(invoice.customer_id, balance_of(invoice.customer, invoice.currency))
+        settlement = settle(each.built.totals.total, balance)
+        invoice.starting_balance, invoice.ending_balance = balance, settlement.ending_balance
+        invoice.amount_due = settlement.amount_due
+        balances[invoice.customer_id] = settlement.ending_balance
+        if moved := settlement.ending_balance - balance:
+            changes.append(BalanceChange(invoice.customer_id, moved, Type.APPLIED_TO_INVOICE, at, invoice=invoice.pk))
+    if changes:
+        change_balances(changes)
+        for each in computed:
+            each.invoice.customer.balance = balances[each.invoice.customer_id]
+
+
+def _freeze(invoice: Invoice, at: datetime) -> None:
     for name in COPIED_FROM_CUSTOMER:
         setattr(invoice, f"customer_{name}", getattr(invoice.customer, name))
-    invoice.ending_balance = settlement.ending_balance
     invoice.finalized_at = invoice.effective_at = at
     invoice.automatically_finalizes_at = None
     if invoice.amount_due:
         invoice.status = Invoice.Status.OPEN
     else:
         invoice.status, invoice.paid_at, invoice.auto_advance = Invoice.Status.PAID, at, False
-
-
-def _number(invoices: Iterable[Invoice]) -> None:
-    """Give each invoice the next number of its customer."""
-    customers: dict[str, Customer] = {}
-    for invoice in invoices:
-        customer = customers.setdefault(invoice.customer_id, invoice.customer)
-        invoice.number = f"{customer.invoice_prefix}-{customer.next_invoice_sequence:04d}"
-        customer.next_invoice_sequence += 1
-    update_models(Customer, list(customers.values()), ["next_invoice_sequence"])

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from django.db.models import F, Max, Sum
 
+from customers.balance import balance_of
 from customers.models import Customer
 from invoices.build import Billable, Billed, Content, ItemCharge, UsageRead
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
@@ -76,7 +77,14 @@ def _content(each: Wanted, read: _Read) -> Content:
         items=[_charge(item, read) for item in each.items],
         added=[_charge(item, read) for item in each.added],
         tax_exempt=each.customer.tax_exempt,
+        balance=balance_of(each.customer, _currency(each)),
     )
+
+
+def _currency(each: Wanted) -> str:
+    source = each.subscription or each.invoice
+    assert source is not None, "an invoice is of a subscription, or there already"
+    return source.currency
 
 
 def _billable(slice_: ItemPeriod, subscription: Subscription | None, read: _Read) -> Billable:

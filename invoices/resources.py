@@ -1,6 +1,7 @@
 """The objects of this app, as the API knows them."""
 
 from api.resources import Resource, register
+from api.search_fields import LATER, Field, Kind
 from invoices.models import Invoice, InvoiceLine
 from invoices.serializers import InvoiceObject, LineObject
 
@@ -29,5 +30,17 @@ INVOICE = register(
         },
         nested={"lines": "line_item"},
         related=("customer", "lines__invoice"),
+        searchable={
+            "created": Field("created_at", Kind.TIME),
+            "currency": Field("currency", Kind.TOKEN),
+            "customer": Field("customer_id", Kind.ID),
+            "last_finalization_error_code": LATER,
+            "metadata": Field("metadata", Kind.METADATA),
+            "number": Field("number", Kind.TEXT),
+            "receipt_number": LATER,
+            "status": Field("status", Kind.TOKEN),
+            "subscription": Field("subscription_id", Kind.ID),
+            "total": Field("total", Kind.NUMBER),
+        },
     )
 )

@@ -172,7 +172,7 @@ class BalanceObject(objects.WireField):
     schema_type = {"type": ["integer", "null"]}
 
     def to_representation(self, value: Invoice) -> int | None:
-        return None if value.is_draft else 0
+        return value.ending_balance
 
 
 class InvoiceObject(objects.Object):
@@ -246,7 +246,7 @@ class InvoiceObject(objects.Object):
     rendering = objects.Const(None)
     shipping_cost = objects.Const(None)
     shipping_details = objects.Const(None)
-    starting_balance = objects.Const(0)
+    starting_balance = objects.Integer()
     statement_descriptor = objects.Const(None)
     status = objects.Text()
     status_details = objects.Const(None)

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotSupported
-from invoices.close import grace
+from customers.balance import Type, change_balance
 from invoices.finalize import InvoiceNotEditable, finalize_draft, lock_invoice
 from invoices.models import Invoice
 
@@ -43,7 +43,8 @@ def pay_invoice(invoice_id: str, *, at: datetime, paid_out_of_band: bool = False
 
 
 def void_invoice(invoice_id: str, *, at: datetime) -> Invoice:
-    """Declare an open or uncollectible invoice void; its usage is not billed again (as Stripe does).
+    """Declare an open or uncollectible invoice void: what it took of the balance goes back, its usage is not billed
+    again (as Stripe does).
 
     Raises NotFound, InvalidRequest.
     """
@@ -53,7 +54,11 @@ def void_invoice(invoice_id: str, *, at: datetime) -> Invoice:
             raise InvalidRequest(
                 f"You can only void an open or uncollectible invoice. This invoice is {invoice.status}."
             )
-        invoice.status, invoice.voided_at, invoice.auto_advance = Status.VOID, invoice.customer.now(at), False
+        at = invoice.customer.now(at)
+        invoice.status, invoice.voided_at, invoice.auto_advance = Status.VOID, at, False
+        assert invoice.ending_balance is not None, "finalized"
+        if applied := invoice.ending_balance - invoice.starting_balance:
+            change_balance(invoice.customer, -applied, type=Type.UNAPPLIED_FROM_INVOICE, at=at, invoice=invoice.pk)
         invoice.save(update_fields=["status", "voided_at", "auto_advance"])
         return invoice
 
@@ -93,6 +98,6 @@ def update_invoice(invoice_id: str, *, changes: dict[str, Any], at: datetime, me
             setattr(invoice, name, value)
         invoice.metadata = merge(invoice.metadata, metadata)
         if invoice.is_draft and invoice.auto_advance and invoice.automatically_finalizes_at is None:
-            invoice.automatically_finalizes_at = invoice.customer.now(at) + grace()
+            invoice.automatically_finalizes_at = invoice.customer.now(at) + invoice.customer.invoice_grace
         invoice.save()
         return invoice

@@ -8,23 +8,11 @@ decided in `_shares`.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, chain
 
 from core.money import EXACT, check_amount, check_decimal, round_minor
-from invoices.taxes import TaxAmount, TaxRate, add_up, tax_lines
-
-__all__ = [
-    "Amount",
-    "Credit",
-    "Discount",
-    "LineTotals",
-    "Settlement",
-    "TaxAmount",
-    "TaxRate",
-    "Totals",
-    "settle",
-    "total_up",
-]
+from invoices.taxes import TaxAmount, add_up, tax_lines
+from invoices.taxes import TaxRate as TaxRate
 
 Parts = list[list[tuple[str, int]]]
 
@@ -142,7 +130,7 @@ def total_up(
         whole = [line.amount for line in amounts]
         untouched = tax_lines(zip(whole, rates, strict=True), tax_exempt=tax_exempt, rounding=tax_rounding)
     lines = [LineTotals(tuple(d), tuple(c), t) for d, c, t in zip(taken, used, taxes, strict=True)]
-    return _sum_up(tuple(lines), subtotal, subtotal - _inclusive(add_up(untouched)))
+    return _sum_up(tuple(lines), subtotal, subtotal - _inclusive(chain.from_iterable(untouched)))
 
 
 def settle(total: int, balance: int, *, smallest_charge: int = 0) -> Settlement:

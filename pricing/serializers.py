@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from api import objects, params
 from api.params import ListParams, Params
@@ -34,6 +34,8 @@ class TransformQuantityParams(Params):
 
 class AmountParams(Params):
     """What every way to create a price has in common."""
+
+    later: ClassVar[Sequence[str]] = ("currency_options", "custom_unit_amount", "metadata")
 
     currency = params.String(required=True, max_length=3)
     recurring = params.Hash(RecurringParams)

@@ -40,9 +40,10 @@ def lock_for_change(subscription_id: str, at: datetime) -> tuple[Subscription, d
     """
     subscription = lock_subscription(subscription_id)
     at = subscription.customer.now(at)
-    _begin_phases(subscription_id, at)
-    biller().bill_due(subscription, at=at)
-    subscription = lock_subscription(subscription_id)
+    if subscription.parked_at is None:
+        _begin_phases(subscription_id, at)
+        biller().bill_due(subscription, at=at)
+        subscription = lock_subscription(subscription_id)
     begun = ItemPeriod.objects.open().filter(item__subscription=subscription).latest_start()
     return subscription, max(at, begun or at)
 

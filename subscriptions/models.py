@@ -281,6 +281,10 @@ class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):
         )
         return self.unbilled().filter(~Exists(changing), bills_at__lte=at)
 
+    def not_parked(self) -> Self:
+        """Periods of subscriptions that are not set aside."""
+        return self.filter(item__subscription__parked_at=None)
+
     def on_clock(self, clock: str | None) -> Self:
         """Periods of customers on the given test clock, or of those that live in real time."""
         return self.filter(item__subscription__customer__test_clock=clock)

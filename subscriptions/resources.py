@@ -3,6 +3,7 @@
 from django.db.models import F, Prefetch, QuerySet
 
 from api.resources import Resource, register
+from api.search_fields import Field, Kind
 from subscriptions.models import Subscription, SubscriptionItem, SubscriptionItemQuerySet, SubscriptionSchedule
 from subscriptions.schedule_serializers import ScheduleObject
 from subscriptions.serializers import ItemObject, SubscriptionObject
@@ -45,6 +46,12 @@ SUBSCRIPTION = register(
         },
         nested={"items": "subscription_item"},
         visible=_with_items,
+        searchable={
+            "canceled_at": Field("canceled_at", Kind.TIME),
+            "created": Field("created_at", Kind.TIME),
+            "metadata": Field("metadata", Kind.METADATA),
+            "status": Field("status", Kind.TOKEN),
+        },
     )
 )
 SUBSCRIPTION_SCHEDULE = register(

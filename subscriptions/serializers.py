@@ -23,7 +23,7 @@ STRIPE_STATUSES = (
 
 
 class ItemParams(Params):
-    later = ("billing_thresholds", "current_trial", "discounts", "price_data", "tax_rates", "trial")
+    later = ("billing_thresholds", "current_trial", "discounts", "plan", "price_data", "tax_rates", "trial")
 
     metadata = params.MetadataParam()
     price = params.String(required=True)

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 
 from core.errors import InvalidRequest, NotFound, ParameterMissing, ParametersExclusive, ResourceMissing
+from customers.balance import set_currency
 from customers.locks import lock_customer
 from customers.models import Customer
 from pricing.models import Price
@@ -78,9 +79,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
             metadata=dict(spec.metadata),
         )
         _open_items(subscription, spec.items, prices, at)
-        if customer.currency != currency:
-            customer.currency = currency
-            customer.save(update_fields=["currency"])
+        set_currency(customer, currency)
         _apply_cancellation(subscription, spec, at)
         if not spec.prorate:
             _bill_without_shares(subscription)

@@ -14,9 +14,14 @@ Line = tuple[str, int | None, int]
 
 def oracle_lines(quantity: Fraction | Decimal | int, price: dict) -> list[Line]:
     """The lines for a quantity at a price as on Stripe's wire (with `tiers`, where it has them)."""
+    return [(kind, tier, nearest(exact)) for kind, tier, exact in exact_lines(quantity, price)]
+
+
+def exact_lines(quantity: Fraction | Decimal | int, price: dict) -> list[tuple[str, int | None, Fraction]]:
+    """The same before rounding: a proration takes its share of these."""
     used = max(Fraction(quantity), Fraction(0))
     if price.get("billing_scheme", "per_unit") == "per_unit":
-        return [("unit", None, nearest(packages(used, price.get("transform_quantity")) * unit_price(price)))]
+        return [("unit", None, packages(used, price.get("transform_quantity")) * unit_price(price))]
     steps = list(intervals(price["tiers"]))
     if price["tiers_mode"] == "volume":
         found = [step for step in steps if step[1] < used <= step[2]] or steps[:1]
@@ -55,11 +60,11 @@ def intervals(tiers: list[dict]):
         above = end
 
 
-def tier_lines(number: int, units: Fraction, tier: dict) -> list[Line]:
-    lines: list[Line] = [("unit", number, nearest(units * (money(tier, "unit_amount") or 0)))]
+def tier_lines(number: int, units: Fraction, tier: dict) -> list[tuple[str, int | None, Fraction]]:
+    lines: list[tuple[str, int | None, Fraction]] = [("unit", number, units * (money(tier, "unit_amount") or 0))]
     flat = money(tier, "flat_amount")
     if flat is not None:
-        lines.append(("flat", number, nearest(flat)))
+        lines.append(("flat", number, flat))
     return lines
 
 

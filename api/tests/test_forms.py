@@ -75,7 +75,7 @@ def test_a_form_becomes_a_tree(form: str, tree: dict[str, Any]) -> None:
         "a%00b=1",
         "a=%ff",
         "%C3=1",
-        "a[b][c][d][e][f]=1",
+        "a[b][c][d][e][f][g][h]=1",
         "a" + "[0]" * 11 + "=1",
         "a" + "[]" * 11 + "=1",
         "a\udcff=1",
@@ -92,7 +92,7 @@ def test_what_can_be_read_in_two_ways_or_none_is_refused(form: str) -> None:
 def test_limits_are_inclusive() -> None:
     assert len(parse_form("&".join(f"a{n}=1" for n in range(MAX_KEYS)))) == MAX_KEYS
     assert len(parse_form("a=" + "x" * (MAX_BYTES - 2))["a"]) == MAX_BYTES - 2
-    assert parse_form("a[b][c][d][e]=1") == {"a": {"b": {"c": {"d": {"e": "1"}}}}}
+    assert parse_form("a[b][c][d][e][f][g]=1") == {"a": {"b": {"c": {"d": {"e": {"f": {"g": "1"}}}}}}}
 
 
 def test_a_hash_whose_names_are_numbers_can_be_had_back() -> None:

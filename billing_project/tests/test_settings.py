@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -30,3 +32,18 @@ def test_addresses_of_proxies_are_believed_only_where_there_are_proxies() -> Non
     assert shown("pass", "TRUSTED_PROXIES") == "0"
     assert shown("pass", "TRUSTED_PROXIES", BEHIND_TLS_PROXY="true") == "1"
     assert shown("pass", "TRUSTED_PROXIES", BEHIND_TLS_PROXY="true", TRUSTED_PROXIES="2") == "2"
+
+
+def test_what_is_no_choice_is_refused_at_the_start() -> None:
+    for wrong in (
+        {"LATE_USAGE": "later"},
+        {"INVOICE_NUMBERING": "invoice"},
+        {"INVOICE_NUMBERING": "account"},
+        {"INVOICE_NUMBERING": "account", "INVOICE_PREFIX": "acme"},
+        {"DEFAULT_CURRENCY": "USD"},
+        {"INVOICE_GRACE_SECONDS": "259201"},
+    ):
+        with pytest.raises(AssertionError, match="ImproperlyConfigured"):
+            shown("pass", "LATE_USAGE", **wrong)
+    shared = {"INVOICE_NUMBERING": "account", "INVOICE_PREFIX": "ACME", "DEFAULT_CURRENCY": "eur"}
+    assert shown("pass", "INVOICE_PREFIX", **shared) == "ACME"

@@ -239,3 +239,62 @@ def test_the_names_of_a_deleted_customer_can_be_released(admin_client: Client) -
     delete_customer(customer.pk, at=JAN)
     admin_client.post(press)
     assert Customer.objects.get().external_id is None
+
+
+def test_a_balance_is_adjusted_by_a_button_and_shown_with_its_ledger(admin_client: Client) -> None:
+    customer = make.customer()
+    titles = [panel["title"] for panel in admin_client.get(change(customer)).context["panels"]]
+    assert "Balance" not in titles  # nothing has happened yet
+    form = {"direction": "credit", "amount": "12.50", "currency": "eur", "description": "Sorry for Monday"}
+
+    answer = admin_client.post(press(customer, "adjust-balance"), form, follow=True)
+    submit(admin_client, press(customer, "adjust-balance"), direction="debit", amount="20", description="Typing error")
+
+    assert "The balance is changed." in answer.content.decode()
+    customer.refresh_from_db()
+    assert (customer.balance, customer.currency) == (750, "eur")
+    page = admin_client.get(change(customer))
+    panels = {panel["title"]: panel["data"] for panel in page.context["panels"]}
+    told = [(row["amount"], row["ending_balance"], row["transaction"].description) for row in panels["Balance"]["rows"]]
+    assert told == [("€20.00", "€7.50", "Typing error"), ("-€12.50", "-€12.50", "Sorry for Monday")]
+    assert "becomes larger by it" in page.content.decode()
+    assert LogEntry.objects.filter(change_message="Adjust balance.").count() == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("amount", "0.001", "This is no amount in this currency."),
+        ("amount", "0", "This is no amount in this currency."),
+        ("amount", "-1", "greater than or equal to 0"),
+        ("amount", "10000000000000", "An amount may not exceed"),
+        ("currency", "xxx", "three letters of a currency"),
+        ("description", "", "required"),
+    ],
+)
+def test_what_is_no_adjustment_is_refused_on_its_field(
+    admin_client: Client, field: str, value: str, words: str
+) -> None:
+    customer = make.customer()
+    form = {"direction": "credit", "amount": "1", "currency": "USD", "description": "Why"} | {field: value}
+
+    answer = admin_client.post(press(customer, "adjust-balance"), form)
+
+    assert words in " ".join(answer.context["form"].errors[field])
+    customer.refresh_from_db()
+    assert (customer.balance, customer.balance_sequence) == (0, 0)
+
+
+def test_grace_and_the_rule_for_late_usage_are_set_and_taken_away(admin_client: Client) -> None:
+    customer = make.customer()
+
+    submit(admin_client, change(customer), invoice_grace_seconds="7200", late_usage="hold")
+    customer.refresh_from_db()
+    assert (customer.invoice_grace_seconds, customer.late_usage) == (7200, "hold")
+
+    submit(admin_client, change(customer), invoice_grace_seconds="", late_usage="")
+    customer.refresh_from_db()
+    assert (customer.invoice_grace_seconds, customer.late_usage) == (None, None)
+
+    answer = submit(admin_client, change(customer), invoice_grace_seconds="259201")
+    assert "259200" in " ".join(errors_of(answer)["invoice_grace_seconds"])

@@ -1,6 +1,10 @@
 """Customers: what they are created with, what may change, what is left of a deleted one."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
+from django.db import IntegrityError
 
 from core.errors import InvalidRequest, NotFound
 from customers.lifecycle import delete_customer, update_customer
@@ -40,6 +44,23 @@ def test_numbers_do_not_go_back() -> None:
 
     with pytest.raises(InvalidRequest, match="cannot go back"):
         update_customer(customer.pk, changes={"next_invoice_sequence": 6})
+
+
+def test_a_rule_of_its_own_goes_before_the_installations(settings: Any) -> None:
+    settings.LATE_USAGE, settings.INVOICE_GRACE_SECONDS = "hold", 60
+    customer = make.customer()
+    assert (customer.late_usage_rule, customer.invoice_grace) == (Customer.LateUsage.HOLD, timedelta(minutes=1))
+
+    own = update_customer(customer.pk, changes={"late_usage": "not_billed", "invoice_grace_seconds": 0})
+
+    assert (own.late_usage_rule, own.invoice_grace) == (Customer.LateUsage.NOT_BILLED, timedelta(0))
+
+
+@pytest.mark.parametrize("wrong", [{"late_usage": "later"}, {"invoice_grace_seconds": 259_201}])
+def test_the_database_knows_the_rules_too(wrong: dict[str, Any]) -> None:
+    customer = make.customer()
+    with pytest.raises(IntegrityError, match=r"customer_late_usage_known|customer_grace_within_72_hours"):
+        Customer.objects.filter(pk=customer.pk).update(**wrong)
 
 
 def test_metadata_is_merged() -> None:

@@ -19,31 +19,26 @@ from subscriptions.models import ItemPeriod, Subscription
 def no_locks() -> Iterator[None]:
     """Verbs read what they would lock, and lock nothing."""
 
-    def subscription(id: str) -> Subscription:
-        return Subscription.objects.select_related("customer__test_clock").get(pk=id)
+    def subscriptions(ids: list[str], skip_locked: bool = False) -> list[Subscription]:
+        return list(Subscription.objects.select_related("customer__test_clock").filter(pk__in=ids))
 
     def invoice(id: str) -> Invoice:
         return Invoice.objects.select_related("customer__test_clock").get(pk=id)
 
-    with patch.object(close, "lock_subscription", subscription), patch.object(finalize, "lock_invoice", invoice):
+    with patch.object(close, "lock_subscriptions", subscriptions), patch.object(finalize, "lock_invoice", invoice):
         yield
 
 
 def close_in_two_transactions(subscription_id: str, at: datetime) -> Invoice | None:
     """`close_period`, but the periods are closed in one transaction and the invoice is drafted in another."""
     with transaction.atomic():
-        subscription = close.lock_subscription(subscription_id)
-        due = ItemPeriod.objects.due(at).filter(item__subscription=subscription)
-        boundary = due.next_bill()
-        if boundary is None:
+        closings = close.find_closings(close.lock_subscriptions([subscription_id]), at)
+        if not closings:
             return None
-        ended = close.newest_first(due.filter(ends_at=boundary))
-        ItemPeriod.objects.filter(pk__in=[period.pk for period in ended]).update(closed_at=at, outcome="invoiced")
-        opened = close.next_periods(ended, subscription)
-        for period in opened.values():
-            period.save(force_insert=True)
+        close.close_slices(closings[0].ended, at=at, outcome=ItemPeriod.Outcome.INVOICED)
+        close.open_next(closings)
     with transaction.atomic():
-        return close._draft_cycle(subscription, ended, opened, at=at, auto_advance=True)
+        return close.draft(closings, at)[0]
 
 
 def finalize_locking_late(invoice_id: str, at: datetime) -> Invoice | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from customers.models import Customer
-from invoices.models import Invoice
+from invoices.models import Invoice, InvoiceLine
 from meters.usage import usage
 from pricing.records import usage_question
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
@@ -14,17 +14,43 @@ Invoices = list[Invoice]
 
 
 def violations(customer: Customer) -> list[str]:
-    rules = (_totals, _one_invoice_a_cycle, _periods_tile, _ends, _billed_once, _usage_is_as_read, _numbers)
+    rules = (_totals, _one_invoice_a_cycle, _periods_tile, _ends, _billed_once, _usage_is_as_read, _numbers, _balance)
     invoices = Invoice.objects.filter(customer=customer)
     all_of_them = list(invoices.prefetch_related("lines__meter", "lines__item_period").order_by("created_at", "pk"))
     return [f"{rule.__name__.strip('_')}: {what}" for rule in rules for what in rule(customer, all_of_them)]
 
 
+TOTALS = {
+    "subtotal": "amount",
+    "discount_total": "discount_total",
+    "credit_total": "credit_total",
+    "tax_total": "tax_total",
+    "inclusive_tax_total": "inclusive_tax_total",
+}
+
+
+def _shares(line: InvoiceLine) -> Iterator[str]:
+    """The sums of a line against its lists."""
+    sums = {
+        "discount_total": sum(share["amount"] for share in line.discount_amounts),
+        "credit_total": sum(share["amount"] for share in line.credit_amounts),
+        "tax_total": sum(share["amount"] for share in line.tax_amounts if not share["inclusive"]),
+        "inclusive_tax_total": sum(share["amount"] for share in line.tax_amounts if share["inclusive"]),
+    }
+    yield from (f"{line.pk}: {name} is not {found}" for name, found in sums.items() if getattr(line, name) != found)
+
+
 def _totals(customer: Customer, invoices: Invoices) -> Iterator[str]:
     for invoice in invoices:
-        lines = sum(line.amount for line in invoice.lines.all())
-        if not lines == invoice.subtotal == invoice.total:
-            yield f"{invoice.pk} has lines of {lines}, subtotal {invoice.subtotal}, total {invoice.total}"
+        lines = invoice.lines.all()
+        for name, of_lines in TOTALS.items():
+            if getattr(invoice, name) != (added := sum(getattr(line, of_lines) for line in lines)):
+                yield f"{invoice.pk} has lines of {added} and a {name} of {getattr(invoice, name)}"
+        for line in lines:
+            yield from _shares(line)
+        total = invoice.subtotal - invoice.discount_total - invoice.credit_total + invoice.tax_total
+        if invoice.total != total:
+            yield f"{invoice.pk} has a total of {invoice.total}, and its parts make {total}"
         if not invoice.lines.all():
             yield f"{invoice.pk} has no lines"
 
@@ -86,3 +112,10 @@ def _numbers(customer: Customer, invoices: Invoices) -> Iterator[str]:
     wanted = [f"{row.invoice_prefix}-{number:04d}" for number in range(1, row.next_invoice_sequence)]
     if given != wanted:
         yield f"{given} instead of {wanted}"
+
+
+def _balance(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    row = Customer.objects.get(pk=customer.pk)
+    amounts = [entry.amount for entry in row.balance_transactions.all()]
+    if (row.balance, row.balance_sequence) != (sum(amounts), len(amounts)):
+        yield f"a balance of {row.balance} after {row.balance_sequence} changes, and {len(amounts)} of {sum(amounts)}"

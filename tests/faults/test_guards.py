@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 from django.db import IntegrityError, ProgrammingError, connection, models, transaction
 
-from customers.models import Customer
+from customers.balance import adjust_balance
+from customers.models import Customer, CustomerBalanceTransaction
 from invoices.close import close_period
 from invoices.finalize import finalize_if_due
 from invoices.models import Invoice, InvoiceLine
@@ -33,28 +34,34 @@ OTHER = {
     "jsonb": "jsonb_build_object('changed', {c})",
     "uuid": "gen_random_uuid()",
     "xid8": "'1'::xid8",
+    "ARRAY": "{c} || 'x'::varchar",
 }
 MAY_CHANGE = {
     Invoice: {
         "status",
         "auto_advance",
         "automatically_finalizes_at",
+        "amount_due",
         "amount_paid",
+        "pre_payment_credit_notes_amount",
+        "post_payment_credit_notes_amount",
         "amount_paid_off_stripe",
         "paid_at",
         "voided_at",
         "marked_uncollectible_at",
         "metadata",
     },
+    CustomerBalanceTransaction: {"description", "metadata"},
     Price: {"active", "nickname", "lookup_key", "metadata", "tax_behavior"},
 }
 
 
 @pytest.fixture
 def history() -> None:
-    """An event, a price with tiers, closed periods, and an invoice in each state after draft."""
+    """A balance, an event, a price with tiers, closed periods, and an invoice in each state after draft."""
     things = catalog()
     account = with_draft(things)
+    adjust_balance(account.customer.pk, -500, currency="usd", at=FEB)
     finalize_if_due(account.invoice(status="draft").pk, FEB + HOUR)
     void_invoice(account.invoice(billing_reason="subscription_create").pk, at=FEB)
     pay_invoice(subscribed(things).invoice().pk, at=FEB, paid_out_of_band=True)
@@ -81,6 +88,7 @@ def columns(model: type[models.Model]) -> Iterator[tuple[str, str]]:
 
 
 HISTORY = [
+    (CustomerBalanceTransaction, "true"),
     (MeterEvent, "true"),
     (PriceTier, "true"),
     (Price, "true"),
@@ -112,7 +120,7 @@ def test_history_is_not_deleted(model: type[models.Model], which: str, history: 
     assert refused(f"DELETE FROM {model._meta.db_table} WHERE {which}")
 
 
-@pytest.mark.parametrize("model", [MeterEvent, PriceTier, ItemPeriod, Invoice, InvoiceLine])
+@pytest.mark.parametrize("model", [CustomerBalanceTransaction, MeterEvent, PriceTier, ItemPeriod, Invoice, InvoiceLine])
 def test_history_is_not_truncated(model: type[models.Model], history: None):
     table = model._meta.db_table
     with transaction.atomic():
@@ -199,8 +207,14 @@ def test_an_invoice_whose_lines_do_not_add_up_is_not_finalized():
 def test_a_gap_between_periods_is_refused():
     item = subscribed(catalog()).subscription.items.first()
     ItemPeriod.objects.filter(item=item).update(closed_at=FEB, outcome="invoiced")
-    values = f"'{item.pk}', '{FEB + HOUR}', '{MAR}'"
-    assert refused(f"INSERT INTO subscriptions_itemperiod (item_id, starts_at, ends_at) VALUES ({values})")
+    columns = "item_id, price_id, kind, is_cut, starts_at, ends_at, bills_at"
+
+    def inserted(start: object) -> str:
+        values = f"'{item.pk}', '{item.price_id}', 'regular', false, '{start}', '{MAR}', '{MAR}'"
+        return f"INSERT INTO subscriptions_itemperiod ({columns}) VALUES ({values})"
+
+    assert refused(inserted(FEB + HOUR))
+    assert not refused(inserted(FEB))
 
 
 def test_an_event_cannot_be_sent_back_in_time_by_its_own_fields():

@@ -1,4 +1,4 @@
-"""Bad inputs to the metering routes, each with its exact answer: `bad_inputs.jsonl`, one a line.
+"""Bad inputs to the routes of metering and of balances, each with its exact answer: `bad_inputs.jsonl`, one a line.
 
 In a line `{customer}`, `{meter}` and `{key}` stand for ids of this test and a secret key, and a body of
 `["a=", "x", 9]` for "a=" and nine times "x"; a null header is left out. The clock stands still.
@@ -18,6 +18,7 @@ from django.test import Client
 
 from api.keys import Rights, create_api_key
 from core import clock
+from customers.models import CustomerBalanceTransaction
 from meters.models import MeterEvent
 from tests import make
 from tests.make import utc
@@ -87,6 +88,7 @@ def test_each_bad_input_has_its_answer(names: dict[str, str]) -> None:
         FILE.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in asked.values()))
     assert wrong == []
     assert MeterEvent.objects.count() == before
+    assert not CustomerBalanceTransaction.objects.exists()
 
 
 def test_the_lines_are_many_and_differ() -> None:

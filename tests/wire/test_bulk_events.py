@@ -1,6 +1,7 @@
 """Events under /v2 by the official client: one, in a session, in a batch; and reports of those that were refused."""
 
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -56,6 +57,19 @@ def test_one_event(wire: Wire) -> None:
     assert error.code == "duplicate_meter_event"
     assert invalid(events.create, event(meter, customer, "x")).code == "payload_invalid_value"
     assert total(wire, meter, customer) == 2.5
+
+
+def test_a_stream_of_events_with_times(wire: Wire, stream: stripe.StripeClient) -> None:
+    meter, customer = wire.meter(), wire.customer()
+    today = int(time.time()) // DAY * DAY
+    times = [f"{datetime.fromtimestamp(today - days * DAY, UTC):%FT%TZ}" for days in (3, 4)]
+    send(stream, *(event(meter, customer, value, timestamp=at) for value, at in zip("14", times, strict=True)))
+    bounds = {"customer": customer.id, "start_time": today - 4 * DAY, "end_time": today - 2 * DAY}
+    days = wire.v1.billing.meters.event_summaries.list(meter.id, bounds | {"value_grouping_window": "day"})
+    assert sorted((one.start_time, one.aggregated_value) for one in days) == [
+        (today - 4 * DAY, 4),
+        (today - 3 * DAY, 1),
+    ]
 
 
 def test_a_session_and_its_stream(wire: Wire, stream: stripe.StripeClient) -> None:

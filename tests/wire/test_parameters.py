@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 from stripe._request_options import RequestOptions
+from typing_extensions import is_typeddict
 
 from tests.wire.client import Wire, invalid
 
@@ -16,6 +17,22 @@ CALLS = [
     ("POST", "/v1/customers", "_customer_create_params.CustomerCreateParams"),
     ("POST", "/v1/customers/x", "_customer_modify_params.CustomerModifyParams"),
     ("GET", "/v1/customers", "_customer_list_params.CustomerListParams"),
+    (
+        "POST",
+        "/v1/customers/x/balance_transactions",
+        "_customer_create_balance_transaction_params.CustomerCreateBalanceTransactionParams",
+    ),
+    (
+        "POST",
+        "/v1/customers/x/balance_transactions/y",
+        "_customer_modify_balance_transaction_params.CustomerModifyBalanceTransactionParams",
+    ),
+    (
+        "GET",
+        "/v1/customers/x/balance_transactions",
+        "_customer_list_balance_transactions_params.CustomerListBalanceTransactionsParams",
+    ),
+    ("GET", "/v1/customers/search", "_customer_search_params.CustomerSearchParams"),
     ("POST", "/v1/test_helpers/test_clocks", "test_helpers._test_clock_create_params.TestClockCreateParams"),
     (
         "POST",
@@ -35,13 +52,16 @@ CALLS = [
     ("POST", "/v1/products", "_product_create_params.ProductCreateParams"),
     ("POST", "/v1/products/x", "_product_modify_params.ProductModifyParams"),
     ("GET", "/v1/products", "_product_list_params.ProductListParams"),
+    ("GET", "/v1/products/search", "_product_search_params.ProductSearchParams"),
     ("POST", "/v1/prices", "_price_create_params.PriceCreateParams"),
     ("POST", "/v1/prices/x", "_price_modify_params.PriceModifyParams"),
     ("GET", "/v1/prices", "_price_list_params.PriceListParams"),
+    ("GET", "/v1/prices/search", "_price_search_params.PriceSearchParams"),
     ("POST", "/v1/subscriptions", "_subscription_create_params.SubscriptionCreateParams"),
     ("POST", "/v1/subscriptions/x", "_subscription_modify_params.SubscriptionModifyParams"),
     ("DELETE", "/v1/subscriptions/x", "_subscription_cancel_params.SubscriptionCancelParams"),
     ("GET", "/v1/subscriptions", "_subscription_list_params.SubscriptionListParams"),
+    ("GET", "/v1/subscriptions/search", "_subscription_search_params.SubscriptionSearchParams"),
     ("GET", "/v1/subscription_items", "_subscription_item_list_params.SubscriptionItemListParams"),
     ("POST", "/v1/invoices/x", "_invoice_modify_params.InvoiceModifyParams"),
     ("POST", "/v1/invoices/x/finalize", "_invoice_finalize_invoice_params.InvoiceFinalizeInvoiceParams"),
@@ -50,6 +70,7 @@ CALLS = [
     ("POST", "/v1/invoices/x/mark_uncollectible", "_invoice_mark_uncollectible_params.InvoiceMarkUncollectibleParams"),
     ("POST", "/v1/invoices/create_preview", "_invoice_create_preview_params.InvoiceCreatePreviewParams"),
     ("GET", "/v1/invoices", "_invoice_list_params.InvoiceListParams"),
+    ("GET", "/v1/invoices/search", "_invoice_search_params.InvoiceSearchParams"),
     (
         "POST",
         "/v1/billing_portal/sessions",
@@ -79,7 +100,7 @@ def inner(hint: Any) -> Iterator[tuple[str, type]]:
 
 
 def inner_or_self(hint: Any) -> Iterator[tuple[str, type]]:
-    if typing.is_typeddict(hint):
+    if is_typeddict(hint):
         yield "", hint
     else:
         yield from inner(hint)

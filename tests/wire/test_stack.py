@@ -89,14 +89,29 @@ def test_the_same_event_fifty_times_from_eight_threads_counts_once(wire: Wire) -
 NODE = ROOT / "examples" / "node"
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-@pytest.mark.skipif(not (NODE / "node_modules" / "stripe").is_dir(), reason="run `npm install` in examples/node first")
+NO_NODE = shutil.which("node") is None or not (NODE / "node_modules" / "stripe").is_dir()
+needs_node = pytest.mark.skipif(NO_NODE, reason="needs node, and `npm install` in examples/node")
+
+
+def run_node(server: Server, program: str) -> list[str]:
+    environment = {**os.environ, "COUNTINGHOUSE_URL": server.url, "COUNTINGHOUSE_KEY": server.secret_key}
+    done = subprocess.run(["node", program], cwd=NODE, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+@needs_node
 def test_the_example_for_node(wire: Wire, server: Server) -> None:
     """The official package for another language, unchanged but for where it calls."""
-    environment = {**os.environ, "COUNTINGHOUSE_URL": server.url, "COUNTINGHOUSE_KEY": server.secret_key}
-    done = subprocess.run(["node", "send_usage.js"], cwd=NODE, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    counted, repeated, too_many = done.stdout.splitlines()
+    counted, repeated, too_many = run_node(server, "send_usage.js")
     assert counted.startswith("Counted 103.5 of node_requests_")
     assert repeated == "A repetition: StripeInvalidRequestError duplicate_meter_event"
     assert too_many == "101 events: StripeInvalidRequestError 400"
+
+
+@needs_node
+def test_a_month_is_billed_by_node(wire: Wire, server: Server) -> None:
+    """The program compares each figure itself."""
+    shown = run_node(server, "bill_a_month.js")
+    assert 'Invoices, newest first: [["void",300],["paid",6725],["open",6000]]' in shown
+    assert shown[-1] == "Clock deleted: true"
