@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from invoices.build import build_invoice
-from invoices.close import grace, name_latest, newest_first, stop_advancing, take_pending
+from invoices.close import name_latest, newest_first, stop_advancing, take_pending
 from invoices.finalize import finalize_drafts
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceItem
@@ -27,7 +27,7 @@ def start_invoice(subscription: Subscription, *, at: datetime, as_draft: bool = 
     """
     periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
     slices = [period for period in periods if not period.price.is_metered and period.kind in (Kind.REGULAR, Kind.TRIAL)]
-    finalizes_at = at + grace() if as_draft else at
+    finalizes_at = at + subscription.customer.invoice_grace if as_draft else at
     return _invoice(
         subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at, finalizes_at=finalizes_at
     )

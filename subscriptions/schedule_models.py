@@ -25,6 +25,10 @@ class SubscriptionScheduleQuerySet(models.QuerySet["SubscriptionSchedule"]):
         """Schedules of which a phase begins or the last one ends by `at`."""
         return self.filter(next_at__lte=at)
 
+    def not_parked(self) -> Self:
+        """Schedules whose subscription is not held back; see `parking.py`."""
+        return self.filter(Q(subscription=None) | Q(subscription__parked_at=None))
+
     def on_clock(self, clock: str | None) -> Self:
         """Schedules of customers on the given test clock, or of those that live in real time."""
         return self.filter(customer__test_clock=clock)

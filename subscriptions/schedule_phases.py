@@ -90,12 +90,11 @@ def _asked(phase: Given, prices: Sequence[Price]) -> Asked:
 
 
 def _check_currency(customer: Customer, prices: Sequence[Price], wanted: str | None, before: str | None) -> str:
-    currency = common_currency(customer, prices, wanted)
-    if before is not None and currency != before:
+    if before is not None and prices[0].currency != before:
         raise InvalidRequest(
             f"All phases of a schedule must be in one currency; the first is in {before}.", param="items"
         )
-    return currency
+    return common_currency(customer, prices, wanted)
 
 
 def _phase(given: Given, prices: Sequence[Price], holds: Period) -> SchedulePhase:

@@ -41,7 +41,8 @@ def advance_schedule(schedule_id: str, at: datetime) -> SubscriptionSchedule | N
     with transaction.atomic():
         schedule = lock_schedule(schedule_id)
         at = schedule.customer.now(at)
-        if schedule.next_at is None or schedule.next_at > at:
+        held = schedule.subscription is not None and schedule.subscription.parked_at is not None
+        if held or schedule.next_at is None or schedule.next_at > at:
             return None
         try:
             with transaction.atomic():
@@ -147,11 +148,11 @@ def _park(schedule_id: str, reason: str, at: datetime) -> None:
 
 
 def _next_instant(clock: str | None) -> datetime | None:
-    return SubscriptionSchedule.objects.on_clock(clock).next_instant()
+    return SubscriptionSchedule.objects.not_parked().on_clock(clock).next_instant()
 
 
 def _due(at: datetime, clock: str | None, limit: int) -> Sequence[str]:
-    due = SubscriptionSchedule.objects.due(at).on_clock(clock).order_by("next_at", "pk")
+    due = SubscriptionSchedule.objects.due(at).not_parked().on_clock(clock).order_by("next_at", "pk")
     return list(due.values_list("pk", flat=True)[:limit])
 
 

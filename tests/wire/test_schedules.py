@@ -274,29 +274,21 @@ def test_a_month_that_is_too_short_moves_no_phase(wire: Wire) -> None:
 def test_usage_records_move_to_a_meter_with_a_phase(wire: Wire) -> None:
     """The way off usage records: report both, and let a phase swap the price at the end of the period."""
     clock, meter = wire.clock(), wire.meter()
-    customer = wire.customer(clock)
-    old = wire.price(unit_amount=4, recurring={"interval": "month", "usage_type": "metered"})
-    new = wire.price(meter, unit_amount=4)
+    customer, new = wire.customer(clock), wire.price(meter, unit_amount=4)
+    usage_records = {"interval": "month", "usage_type": "metered", "aggregate_usage": "sum"}
+    old = wire.price(unit_amount=4, recurring=usage_records)
     subscription = wire.subscribe(customer, old)
-    item = subscription.items.data[0].id
-    record = {"quantity": 25, "timestamp": JAN, "action": "increment"}
-    wire.client.raw_request("post", f"/v1/subscription_items/{item}/usage_records", **record)
+    address = f"/v1/subscription_items/{subscription.items.data[0].id}/usage_records"
+    wire.client.raw_request("post", address, quantity=25, timestamp=JAN)
     wire.send(meter, customer, "25")
-    made = wire.v1.subscription_schedules.create({"from_subscription": subscription.id})
+    made = wire.v1.subscription_schedules.create({"from_subscription": subscription.id, "metadata": {"why": "move"}})
     assert (made.status, made.subscription, times(made)) == ("active", subscription.id, [(JAN, FEB)])
-    assert (made.phases[0].items[0].price, made.default_settings.collection_method) == (old.id, "charge_automatically")
+    assert (made.phases[0].items[0].price, made.metadata.to_dict()) == (old.id, {"why": "move"})
+    assert made.default_settings.collection_method == "charge_automatically"
+    now = made.phases[0]
     changed = wire.v1.subscription_schedules.update(
         made.id,
-        {
-            "phases": [
-                {
-                    "items": [{"price": old.id}],
-                    "start_date": made.phases[0].start_date,
-                    "end_date": made.phases[0].end_date,
-                },
-                {"items": [{"price": new.id}], "iterations": 1},
-            ]
-        },
+        {"phases": [phase(old, start_date=now.start_date, end_date=now.end_date), phase(new, iterations=1)]},
     )
     assert times(changed) == [(JAN, FEB), (FEB, MAR)]
     wire.advance(clock, FEB + HOUR)
