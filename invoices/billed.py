@@ -16,7 +16,7 @@ _ITEM = "ii_"
 
 
 def billed_for(periods: Sequence[ItemPeriod]) -> dict[int, BilledFor]:
-    """What was billed for each slice, by its key; a line on a void invoice, and an item that was deleted, have billed nothing."""
+    """What was billed for each slice, by its key: not by a line on a void invoice, nor by an item that was deleted."""
     own = [period for period in periods if period.billed_amount is None]
     return _by_lines(own) | _otherwise([period for period in periods if period.billed_amount is not None])
 

@@ -20,6 +20,7 @@ from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.totals import settle
 from invoices.write import TOTALS, Computed, rewrite_drafts
 from subscriptions.models import ItemPeriod
+from subscriptions.periods import Period
 
 COPIED_FROM_CUSTOMER = ("name", "email", "phone", "address", "shipping", "tax_exempt")
 WRITTEN = (
@@ -140,6 +141,8 @@ def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
     lines = InvoiceLine.objects.filter(invoice__in=invoices, item_period__isnull=False)
     for line in lines.select_related("item_period__item", "item_period__price").order_by("position"):
         assert line.item_period is not None, "filtered"
+        if line.meter_id is None:
+            line.item_period.paid_period = Period(line.period_start, line.period_end)
         slices[line.invoice_id].setdefault(line.item_period.pk, line.item_period)
     items: dict[str | None, list[InvoiceItem]] = defaultdict(list)
     for item in InvoiceItem.objects.filter(invoice__in=invoices).order_by("-created_at", "-id"):

@@ -89,17 +89,18 @@ def _currency(each: Wanted) -> str:
 
 def _billable(slice_: ItemPeriod, subscription: Subscription | None, read: _Read) -> Billable:
     used = read.usage.get(slice_.pk)
+    period = slice_.paid_period or slice_.period
     in_trial = slice_.kind == Kind.TRIAL
     assert subscription is not None, "slices belong to a subscription"
     return Billable(
         item=slice_.item_id,
         item_period=slice_.pk,
         price=read.prices[slice_.price_id],
-        period=slice_.period if slice_.quantity is None else slice_.in_advance,
+        period=period,
         metadata=slice_.item.metadata,
         quantity=None if slice_.quantity is None else Decimal(slice_.quantity),
         usage=UsageRead(used.quantity, used.events, used.snapshot) if used else None,
-        whole=None if slice_.whole == slice_.in_advance else slice_.whole,
+        whole=None if slice_.whole == period else slice_.whole,
         trial=subscription.billing_mode if in_trial else None,
         billed=read.billed.get(slice_.pk),
     )

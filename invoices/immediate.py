@@ -22,11 +22,12 @@ Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReas
 def start_invoice(subscription: Subscription, *, at: datetime, as_draft: bool = False) -> Invoice | None:
     """Invoice and finalize what a new subscription owes in advance; None where that is nothing.
 
-    A trial is on it at no cost, and in classic mode metered items are. `as_draft` leaves it a draft for the time of
-    grace, as a renewal is.
+    A trial is on it at no cost, and in classic mode metered items are. So are the periods since a start in the past.
+    `as_draft` leaves it a draft for the time of grace, as a renewal is.
     """
-    periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
+    periods = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription))
     slices = [period for period in periods if not period.price.is_metered and period.kind in (Kind.REGULAR, Kind.TRIAL)]
+    close_slices([slice_ for slice_ in slices if slice_.is_cut], at=at, outcome=Outcome.INVOICED)
     finalizes_at = at + subscription.customer.invoice_grace if as_draft else at
     return _invoice(
         subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at, finalizes_at=finalizes_at

@@ -130,7 +130,7 @@ class SubscriptionAdmin(VerbAdmin):
 
     @display(description="Items")
     def what(self, row: Subscription) -> str:
-        return ", ".join(item.price.product.name for item in row.items.all())
+        return ", ".join(item.price.product.name for item in row.items.all() if not item.deleted_at)
 
     @display(description="Period ends", ordering="renews_at")
     def renews_at(self, row: Any) -> datetime | None:
@@ -153,13 +153,13 @@ def undo_cancellation(row: Subscription, at: datetime, answers: Mapping[str, Any
 
 
 def items_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
-    items = list(subscription.items.with_current_period().select_related("price__product", "price__meter"))
+    items = list(subscription.items.live().with_current_period().select_related("price__product", "price__meter"))
     counted = _usage_of_open_periods(subscription.customer, subscription, at)
     return {"rows": [{"item": item, "usage": counted.get(item.pk)} for item in items]}
 
 
 def periods_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
-    periods = ItemPeriod.objects.filter(item__subscription=subscription).select_related("item__price__product")
+    periods = ItemPeriod.objects.filter(item__subscription=subscription).select_related("item", "price__product")
     return {"periods": periods.order_by("-starts_at", "item_id")[:PERIODS_SHOWN]}
 
 

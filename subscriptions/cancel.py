@@ -5,14 +5,14 @@ from datetime import datetime
 
 from django.db import transaction
 
-from core.errors import InvalidRequest, NotFound, NotSupported
+from core.errors import InvalidRequest, NotFound
 from customers.models import Customer
 from subscriptions.biller import biller
 from subscriptions.locks import lock_for_change
-from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.models import ItemPeriod, Subscription, cadence_of
 from subscriptions.periods import next_boundary
+from subscriptions.refit import credit_rest, refit, running_slices
 from subscriptions.schedule_follow import end_with_subscription
-from subscriptions.slices import end_slice
 
 REQUESTED = "cancellation_requested"
 
@@ -26,9 +26,15 @@ class Reason:
 
 
 def cancel_subscription(
-    subscription_id: str, *, at: datetime, invoice_now: bool = False, reason: Reason | None = None
+    subscription_id: str,
+    *,
+    at: datetime,
+    invoice_now: bool = False,
+    prorate: bool = False,
+    reason: Reason | None = None,
 ) -> Subscription:
-    """End a subscription at once. Its usage since the last invoice is discarded unless `invoice_now`.
+    """End a subscription at once. Its usage since the last invoice is discarded unless `invoice_now`; if `prorate`, the
+    unused time of licensed items is credited, on that invoice or a later one.
 
     Raises NotFound, also for one that has ended. Locks the customer.
     """
@@ -39,6 +45,8 @@ def cancel_subscription(
         set_reason(subscription, reason)
         subscription.canceled_at = at
         subscription.cancellation_reason = REQUESTED
+        if prorate:
+            credit_rest(subscription, at=at)
         biller().bill_end(subscription, at=at, invoice_now=invoice_now)
         end(subscription, at=at)
         subscription.refresh_from_db()
@@ -71,34 +79,27 @@ def schedule_cancellation(
     cancel_at: datetime | str | None = None,
     at_period_end: bool = False,
     prorate: bool = True,
+    invoice_now: bool = False,
 ) -> None:
     """Set, move or (with neither argument) undo the time at which a subscription will end, and fit its open periods.
 
-    `cancel_at` may be "min_period_end" or "max_period_end". The caller holds the lock.
-    Raises InvalidRequest; NotSupported where a licensed item would have to be credited.
+    `cancel_at` may be "min_period_end" or "max_period_end". What that owes for licensed items waits for the next
+    invoice, or is on one at once (`invoice_now`). The caller holds the lock. Raises InvalidRequest.
     """
-    periods = list(ItemPeriod.objects.open().filter(item__subscription=subscription).select_related("item__price"))
-    naturals = {period: next_boundary(subscription.anchor, period.item.cadence, period.starts_at) for period in periods}
+    naturals = {period: _natural_end(subscription, period) for period in running_slices(subscription)}
     ends = set(naturals.values())
     when = _period_end(ends) if at_period_end else _resolve(cancel_at, ends)
     if when is not None and when <= at:
         raise InvalidRequest("cancel_at must be in the future.", param="cancel_at")
-    for period, natural in naturals.items():
-        ends_at = min(natural, when) if when else natural
-        if ends_at == period.ends_at:
-            continue
-        if prorate and not period.item.price.is_metered:
-            raise NotSupported(
-                "Crediting the unused time of a licensed item is not supported yet: pass proration_behavior=none, "
-                "or cancel at the end of the period.",
-                param="cancel_at",
-            )
-        end_slice(period, ends_at)
+    fitted = {period: min(natural, when) if when else natural for period, natural in naturals.items()}
+    owes = refit(subscription, fitted, at=at, prorate=prorate)
     subscription.cancel_at = when
     subscription.cancel_at_period_end = at_period_end
     subscription.canceled_at = at if when else None
     subscription.cancellation_reason = REQUESTED if when else ""
     subscription.save(update_fields=["cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_reason"])
+    if owes and invoice_now:
+        biller().invoice_now(subscription, at=at)
 
 
 def cancel_all(customer: Customer, at: datetime) -> None:
@@ -112,6 +113,13 @@ def set_reason(subscription: Subscription, reason: Reason | None) -> None:
         subscription.cancellation_comment = reason.comment
     if reason and reason.feedback is not None:
         subscription.cancellation_feedback = reason.feedback
+
+
+def _natural_end(subscription: Subscription, period: ItemPeriod) -> datetime:
+    """Where a period would end if the subscription went on."""
+    if period.kind == ItemPeriod.Kind.TRIAL and subscription.trial_end is not None:
+        return subscription.trial_end
+    return next_boundary(subscription.anchor, cadence_of(period.price), period.starts_at)
 
 
 def _period_end(ends: set[datetime]) -> datetime:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -25,6 +26,7 @@ class Cancellation:
     cancel_at: Any = UNSET
     cancel_at_period_end: Any = UNSET
     prorate: bool = True
+    invoice_now: bool = False
     reason: Reason | None = None
 
 
@@ -76,9 +78,12 @@ def _schedule(subscription: Subscription, wanted: Cancellation, at: datetime) ->
             "You may only specify one of these parameters: cancel_at, cancel_at_period_end.",
             param="cancel_at",
         )
+    schedule = partial(
+        schedule_cancellation, subscription, at=at, prorate=wanted.prorate, invoice_now=wanted.invoice_now
+    )
     if wanted.cancel_at_period_end is True:
-        schedule_cancellation(subscription, at=at, at_period_end=True, prorate=wanted.prorate)
+        schedule(at_period_end=True)
     elif wanted.cancel_at is not UNSET:
-        schedule_cancellation(subscription, at=at, cancel_at=wanted.cancel_at, prorate=wanted.prorate)
+        schedule(cancel_at=wanted.cancel_at)
     elif wanted.cancel_at_period_end is False and subscription.cancel_at_period_end:
-        schedule_cancellation(subscription, at=at, prorate=wanted.prorate)
+        schedule()

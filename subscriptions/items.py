@@ -27,6 +27,8 @@ def change_items(
         subscription, at = lock_for_change(subscription_id, at)
         if subscription.has_ended:
             raise InvalidRequest("A canceled subscription can only update its cancellation_details and metadata.")
+        if subscription.parked_at is not None:
+            raise InvalidRequest("The subscription is not billed at present, so its items cannot be changed.")
         at = at.replace(microsecond=0)  # periods begin at whole seconds, as events and prorations are timed
         apply_plan(subscription, plan_items(subscription, changes), at=at, proration=proration)
         subscription.refresh_from_db()

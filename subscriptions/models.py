@@ -345,6 +345,9 @@ class ItemPeriod(models.Model):
     closed_at = models.DateTimeField(null=True, editable=False)
     outcome = models.CharField(max_length=10, choices=Outcome, null=True, editable=False)
 
+    # Not stored. What the line of a licensed slice on a draft pays for: changes since then do not shorten it.
+    paid_period: Period | None = None
+
     objects = ItemPeriodQuerySet.as_manager()
 
     class Meta:
@@ -387,6 +390,10 @@ class ItemPeriod(models.Model):
         return f"{self.starts_at:%Y-%m-%d} to {self.ends_at:%Y-%m-%d}"
 
     @property
+    def runs(self) -> bool:
+        return self.closed_at is None and not self.is_cut
+
+    @property
     def period(self) -> Period:
         return Period(self.starts_at, self.ends_at)
 
@@ -395,8 +402,3 @@ class ItemPeriod(models.Model):
         if self.whole_starts_at is None or self.whole_ends_at is None:
             return None
         return Period(self.whole_starts_at, self.whole_ends_at)
-
-    @property
-    def in_advance(self) -> Period:
-        """The time that its own line bills in advance: a change that shortened it since has left the line as it was."""
-        return Period(self.starts_at, max(self.starts_at, self.billed_ends_at or self.ends_at))

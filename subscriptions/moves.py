@@ -14,6 +14,7 @@ from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cad
 from subscriptions.pending import billed_for, credit_item, debit_item, keep_billed
 from subscriptions.periods import Period
 from subscriptions.plan import Planned
+from subscriptions.refit import running_slices
 from subscriptions.slices import Kind, Terms, close_slices, cut_slice, next_slice
 
 Outcome, Status = ItemPeriod.Outcome, Subscription.Status
@@ -62,8 +63,7 @@ class Moves:
 
 def begin_moves(subscription: Subscription, *, at: datetime, proration: Proration, resets: bool) -> Moves:
     """Read what runs, and what was billed for it."""
-    running = ItemPeriod.objects.open().filter(item__subscription=subscription)
-    slices = list(running.select_related("item", "price__product").prefetch_related("price__tiers"))
+    slices = running_slices(subscription)
     return Moves(
         subscription=subscription,
         at=at,
@@ -107,7 +107,8 @@ def _end(moves: Moves, before: ItemPeriod, plan: Planned) -> None:
 def _end_licensed(moves: Moves, before: ItemPeriod, billed: BilledFor | None) -> None:
     if moves.proration.is_wanted:
         since = _since(moves, _creditable(before, billed if moves.subscription.is_flexible else None))
-        moves.owed += credit_item(before, at=since, flexible=moves.subscription.is_flexible, billed=billed)
+        flexible = moves.subscription.is_flexible
+        moves.owed += credit_item(before, at=since, until=before.ends_at, flexible=flexible, billed=billed)
     keep_billed(before, billed)
     before.save(update_fields=["billed_amount", "billed_starts_at", "billed_ends_at", "billed_by"])
 
@@ -144,7 +145,7 @@ def _settle(moves: Moves, slice: ItemPeriod, before: BilledFor | None) -> int | 
     """Debit a licensed slice that begins in the middle of a period, or keep what has billed the one before it."""
     debits: list[PendingItem] = []
     if moves.proration.is_wanted:
-        debits = debit_item(slice, at=_since(moves, slice.whole or slice.period))
+        debits = debit_item(slice, at=_since(moves, slice.whole or slice.period), until=slice.ends_at)
         before = BilledFor(debits[0].amount, debits[0].period, (), ()) if debits else None
     keep_billed(slice, before or BilledFor(0, slice.period, (), ()))
     moves.owed += debits

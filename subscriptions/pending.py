@@ -15,26 +15,40 @@ def billed_for(slices: Sequence[ItemPeriod]) -> Mapping[int, BilledFor]:
     return biller().billed_for([each for each in slices if each.quantity is not None])
 
 
-def credit_item(before: ItemPeriod, *, at: datetime, flexible: bool, billed: BilledFor | None) -> list[PendingItem]:
-    """The credit for a licensed slice from `at` to its end; none where nothing was billed, or that end is over.
+def credit_item(
+    before: ItemPeriod, *, at: datetime, until: datetime, flexible: bool, billed: BilledFor | None
+) -> list[PendingItem]:
+    """The credit for a licensed slice between two times; none where nothing was billed for it.
 
     Classic credits the price, whether or not it was billed.
     """
     standing = standing_of(before)
     if not flexible:
-        paid: Paid | None = Paid(standing, standing.whole, 0, until=before.ends_at)
+        paid: Paid | None = Paid(standing, standing.whole, 0, until=until)
     else:
-        paid = Paid(standing, billed.period, billed.amount, until=before.ends_at) if billed else None
+        paid = Paid(standing, billed.period, billed.amount, until=until) if billed else None
+    if paid is not None:
+        at = max(at, paid.period.start)  # a debit can begin later than its slice
     lines = prorate_change(paid, None, at=at, until=at, flexible=flexible)
     return [_item(before, line, credited=billed.lines if billed else ()) for line in lines]
 
 
-def debit_item(after: ItemPeriod, *, at: datetime) -> list[PendingItem]:
-    """The debit for a licensed slice from `at` to its end; what a credit for just that gave back, where one did."""
-    standing, period = standing_of(after), Period(at, max(at, after.ends_at))
-    undoes = biller().outstanding_credit(after.item, price=after.price, quantity=standing.quantity, period=period)
-    lines = prorate_change(None, standing, at=at, until=period.end, flexible=True, undoes=undoes)
+def debit_item(after: ItemPeriod, *, at: datetime, until: datetime) -> list[PendingItem]:
+    """The debit for a licensed slice between two times; what a credit for just that gave back, where one did."""
+    undoes = _outstanding(after, at, until)
+    lines = prorate_change(None, standing_of(after), at=at, until=until, flexible=True, undoes=undoes)
     return [_item(after, line) for line in lines]
+
+
+def undo_credit(slice: ItemPeriod, *, at: datetime, until: datetime) -> list[PendingItem]:
+    """The debit that takes back a credit between just these times, if one was given."""
+    return [] if _outstanding(slice, at, until) is None else debit_item(slice, at=at, until=until)
+
+
+def _outstanding(slice: ItemPeriod, at: datetime, until: datetime) -> int | None:
+    assert slice.quantity is not None, "a licensed slice has a quantity"
+    quantity, period = Decimal(slice.quantity), Period(at, max(at, until))
+    return biller().outstanding_credit(slice.item, price=slice.price, quantity=quantity, period=period)
 
 
 def keep_billed(slice: ItemPeriod, billed: BilledFor | None) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rest_framework.exceptions import ValidationError
+
 from api import objects, params
 from api.params import ListParams, Params
 from pricing.serializers import PlanObject, PriceObject
@@ -107,6 +109,11 @@ class BillingModeParams(Params):
     flexible = params.Hash(FlexibleParams)
     type = params.Choice(Subscription.BillingMode, required=True)
 
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "flexible" in attrs and attrs["type"] != Subscription.BillingMode.FLEXIBLE:
+            raise ValidationError({"flexible": "flexible is for billing_mode[type]=flexible only."})
+        return attrs
+
 
 class CancellationDetailsParams(Params):
     later = ("feedback_option",)
@@ -151,8 +158,9 @@ class SubscriptionParams(Params):
 
 
 class CreateSubscription(SubscriptionParams):
-    later = (*SubscriptionParams.later, "backdate_start_date", "customer_account", "trial_period_days")
+    later = (*SubscriptionParams.later, "customer_account", "trial_period_days")
 
+    backdate_start_date = params.UnixTime()
     billing_cycle_anchor = params.UnixTime()
     billing_cycle_anchor_config = params.Hash(AnchorConfigParams)
     billing_mode = params.Hash(BillingModeParams)
@@ -179,8 +187,13 @@ class CancelSubscription(Params):
     prorate = params.Boolean()
 
 
+class FlexibleModeParams(Params):
+    flexible = params.Hash(FlexibleParams)
+    type = params.Choice([Subscription.BillingMode.FLEXIBLE.value], required=True)
+
+
 class MigrateSubscription(Params):
-    billing_mode = params.Hash(BillingModeParams, required=True)
+    billing_mode = params.Hash(FlexibleModeParams, required=True)
 
 
 class ListSubscriptions(ListParams):

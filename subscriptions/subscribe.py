@@ -11,9 +11,11 @@ from customers.balance import set_currency
 from customers.locks import lock_customer
 from customers.models import Customer
 from pricing.models import Price
+from subscriptions.backdate import check_backdate, open_backdated, too_many
 from subscriptions.biller import biller
 from subscriptions.cancel import schedule_cancellation
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, SubscriptionSchedule, cadence_of
+from subscriptions.parts import MOST_BACKDATED
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
 
@@ -38,6 +40,7 @@ class SubscriptionSpec:
     items: Sequence[ItemSpec]
     billing_cycle_anchor: datetime | None = None
     anchor_config: Mapping[str, int] | None = None
+    backdate: datetime | None = None
     prorate: bool = True
     billing_mode: str = Subscription.BillingMode.FLEXIBLE
     collection_method: str = Subscription.CollectionMethod.CHARGE_AUTOMATICALLY
@@ -61,9 +64,11 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         customer = lock_subscriber(customer_id, schedule=spec.schedule)
         # Events carry whole seconds: one sent right after must not seem to come before the subscription.
         at = customer.now(at).replace(microsecond=0)
+        start = _start(spec, at)
         prices = prices_of(spec.items)
+        _check_intervals(spec, prices)
         currency = common_currency(customer, prices, spec.currency)
-        anchor = _anchor(spec, prices, at)
+        anchor = _anchor(spec, prices, at, start)
         subscription = Subscription.objects.create(
             customer=customer,
             currency=currency,
@@ -73,12 +78,12 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
             billing_cycle_anchor=anchor.at,
             anchor_day=anchor.day_of_month,
             billing_cycle_anchor_config=dict(spec.anchor_config) if spec.anchor_config else None,
-            start_date=at,
+            start_date=start,
             created_at=at,
             description=spec.description,
             metadata=dict(spec.metadata),
         )
-        _open_items(subscription, spec.items, prices, at)
+        _open_items(subscription, spec, prices, at)
         set_currency(customer, currency)
         _apply_cancellation(subscription, spec, at)
         if not spec.prorate:
@@ -183,7 +188,23 @@ def common_currency(customer: Customer, prices: Sequence[Price], wanted: str | N
     return currency
 
 
-def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> Anchor:
+def _start(spec: SubscriptionSpec, at: datetime) -> datetime:
+    if spec.backdate is None:
+        return at
+    check_backdate(spec.backdate, at, has_config=spec.anchor_config is not None)
+    return spec.backdate
+
+
+def _check_intervals(spec: SubscriptionSpec, prices: Sequence[Price]) -> None:
+    if spec.billing_mode == Subscription.BillingMode.CLASSIC and len({cadence_of(price) for price in prices}) > 1:
+        raise InvalidRequest(
+            "All items of a subscription in classic billing mode must have the same interval; flexible billing mode "
+            "takes different ones.",
+            param="items",
+        )
+
+
+def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime, start: datetime) -> Anchor:
     cadences = [cadence_of(price) for price in prices]
     if spec.anchor_config:
         if spec.billing_cycle_anchor:
@@ -198,7 +219,7 @@ def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> An
             )
         return anchor_from_config(at, cadence=cadences[0], **spec.anchor_config)
     if spec.billing_cycle_anchor is None:
-        return Anchor(at=at)
+        return Anchor(at=at if spec.billing_mode == Subscription.BillingMode.CLASSIC else start)
     if spec.billing_cycle_anchor < at:
         raise InvalidRequest("billing_cycle_anchor cannot be in the past.", param="billing_cycle_anchor")
     latest = min(boundary(Anchor(at=at), cadence, 1) for cadence in cadences)
@@ -211,17 +232,23 @@ def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> An
     return Anchor(at=spec.billing_cycle_anchor)
 
 
-def _open_items(subscription: Subscription, items: Sequence[ItemSpec], prices: Sequence[Price], at: datetime) -> None:
-    for spec, price in zip(items, prices, strict=True):
-        quantity = None if price.is_metered else 1 if spec.quantity is None else spec.quantity
+def _open_items(subscription: Subscription, spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> None:
+    slices = 0
+    for asked, price in zip(spec.items, prices, strict=True):
+        quantity = None if price.is_metered else 1 if asked.quantity is None else asked.quantity
         item = SubscriptionItem.objects.create(
             subscription=subscription,
             price=price,
             quantity=quantity,
-            metadata=dict(spec.metadata),
+            metadata=dict(asked.metadata),
             created_at=at,
         )
-        next_slice(item, subscription, start=at).save(force_insert=True)
+        if spec.backdate is None:
+            next_slice(item, subscription, start=at).save(force_insert=True)
+        else:
+            slices += open_backdated(item, subscription, at=at, prorate=spec.prorate)
+    if slices > MOST_BACKDATED:
+        raise too_many()
 
 
 def _bill_without_shares(subscription: Subscription) -> None:

@@ -5,7 +5,7 @@ from subscriptions.usage_record_views import UsageRecordView
 from subscriptions.views import SubscriptionView
 
 urlpatterns = [
-    *resource_routes(SubscriptionView, "subscriptions"),
+    *resource_routes(SubscriptionView, "subscriptions", actions={"migrate": "migrate"}),
     *resource_routes(SubscriptionItemView, "subscription_items"),
     *resource_routes(
         SubscriptionScheduleView, "subscription_schedules", actions={"cancel": "cancel", "release": "release"}

@@ -15,12 +15,15 @@ from subscriptions.cancel import Reason, cancel_subscription
 from subscriptions.change import UNSET, Cancellation, update_subscription
 from subscriptions.item_views import item_changes, proration
 from subscriptions.items import change_items
+from subscriptions.migrate import migrate_to_flexible
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+from subscriptions.moves import ALWAYS_INVOICE, NONE
 from subscriptions.resources import SUBSCRIPTION
 from subscriptions.serializers import (
     CancelSubscription,
     CreateSubscription,
     ListSubscriptions,
+    MigrateSubscription,
     UpdateSubscription,
 )
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
@@ -32,6 +35,7 @@ class SubscriptionView(ResourceView):
         "create": CreateSubscription,
         "update": UpdateSubscription,
         "destroy": CancelSubscription,
+        "migrate": MigrateSubscription,
         "list": ListSubscriptions,
     }
     deleting_actions = frozenset()  # DELETE cancels, and answers with the subscription
@@ -56,7 +60,8 @@ class SubscriptionView(ResourceView):
             cancellation=Cancellation(
                 cancel_at=given.get("cancel_at", UNSET),
                 cancel_at_period_end=given.get("cancel_at_period_end", UNSET),
-                prorate=given.get("proration_behavior") != "none",
+                prorate=given.get("proration_behavior") != NONE,
+                invoice_now=given.get("proration_behavior") == ALWAYS_INVOICE,
                 reason=_reason(given),
             ),
             at=clock.now(),
@@ -66,8 +71,17 @@ class SubscriptionView(ResourceView):
     def destroy(self, request: Request, id: str) -> Response:
         given = self.read()
         return self._answer_fresh(
-            cancel_subscription(id, at=clock.now(), invoice_now=given.get("invoice_now", False), reason=_reason(given))
+            cancel_subscription(
+                id,
+                at=clock.now(),
+                invoice_now=given.get("invoice_now", False),
+                prorate=given.get("prorate", False),
+                reason=_reason(given),
+            )
         )
+
+    def migrate(self, request: Request, id: str) -> Response:
+        return self._answer_fresh(migrate_to_flexible(id, at=clock.now()))
 
     def filter(self, queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
         """Of a clock's subscriptions only those asked for by customer or clock (as Stripe does)."""
@@ -99,6 +113,7 @@ def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
             for item in given["items"]
         ],
         billing_cycle_anchor=given.get("billing_cycle_anchor"),
+        backdate=given.get("backdate_start_date"),
         anchor_config=given.get("billing_cycle_anchor_config"),
         prorate=given.get("proration_behavior") != "none",
         billing_mode=given.get("billing_mode", {}).get("type", Subscription.BillingMode.FLEXIBLE),
@@ -123,7 +138,7 @@ def _reason(given: Mapping[str, Any]) -> Reason | None:
 
 
 def _with_price(price: str) -> QuerySet[SubscriptionItem, str]:
-    return SubscriptionItem.objects.filter(price=price).values_list("subscription_id", flat=True)
+    return SubscriptionItem.objects.live().filter(price=price).values_list("subscription_id", flat=True)
 
 
 def _by_period(queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
