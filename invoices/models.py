@@ -70,6 +70,7 @@ class Invoice(models.Model):
     period_start = models.DateTimeField(editable=False)
     period_end = models.DateTimeField(editable=False)
     subtotal = models.BigIntegerField(default=0, editable=False)
+    subtotal_excluding_tax = models.BigIntegerField(default=0, editable=False)
     discount_total = models.BigIntegerField(default=0, editable=False)
     credit_total = models.BigIntegerField(default=0, editable=False)
     tax_total = models.BigIntegerField(default=0, editable=False)
@@ -254,14 +255,18 @@ class InvoiceLine(models.Model):
         CORRECTION = "correction"
 
     id = IdField(prefix="il")
-    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="lines")
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="lines", db_index=False)
     position = models.PositiveSmallIntegerField()
     subscription_item = models.ForeignKey(
         SubscriptionItem, null=True, on_delete=models.PROTECT, related_name="invoice_lines"
     )
-    item_period = models.ForeignKey(ItemPeriod, null=True, on_delete=models.PROTECT, related_name="invoice_lines")
-    invoice_item = models.ForeignKey(InvoiceItem, null=True, on_delete=models.PROTECT, related_name="lines")
-    price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT, related_name="+")
+    item_period = models.ForeignKey(
+        ItemPeriod, null=True, on_delete=models.PROTECT, related_name="invoice_lines", db_index=False
+    )
+    invoice_item = models.ForeignKey(
+        InvoiceItem, null=True, on_delete=models.PROTECT, related_name="lines", db_index=False
+    )
+    price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     kind = models.CharField(max_length=10, choices=Kind)
     tier = models.PositiveSmallIntegerField(null=True)
     revision = models.PositiveSmallIntegerField(default=0)
@@ -286,7 +291,7 @@ class InvoiceLine(models.Model):
     metadata = models.JSONField(default=dict)
     product = models.CharField(max_length=64, null=True)
     terms = models.JSONField(null=True)
-    meter = models.ForeignKey(Meter, null=True, on_delete=models.PROTECT, related_name="+")
+    meter = models.ForeignKey(Meter, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     usage_quantity = models.DecimalField(max_digits=50, decimal_places=12, null=True)
     usage_events = models.PositiveBigIntegerField(null=True)
     usage_snapshot = models.TextField(null=True)
@@ -294,6 +299,11 @@ class InvoiceLine(models.Model):
 
     class Meta:
         ordering = ("invoice", "position")
+        indexes = (
+            models.Index(
+                fields=["invoice_item"], condition=Q(invoice_item__isnull=False), name="invoice_line_by_invoice_item"
+            ),
+        )
         constraints = (
             models.UniqueConstraint(fields=["invoice", "position"], name="invoice_line_one_per_position"),
             models.UniqueConstraint(
@@ -319,7 +329,11 @@ class InvoiceLine(models.Model):
                 ),
                 name="invoice_line_metered_keeps_its_usage",
             ),
-            models.UniqueConstraint(fields=["invoice", "invoice_item"], name="invoice_line_one_per_invoice_item"),
+            models.UniqueConstraint(
+                fields=["invoice", "invoice_item"],
+                condition=Q(invoice_item__isnull=False),
+                name="invoice_line_one_per_invoice_item",
+            ),
             models.CheckConstraint(
                 condition=Q(quantity__gt=-(10**26), quantity__lt=10**26), name="invoice_line_quantity_bounded"
             ),

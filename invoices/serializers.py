@@ -1,5 +1,6 @@
 """Invoices and their lines on the wire."""
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -124,33 +125,84 @@ class WholeQuantity(objects.WireField):
         return int(value)
 
 
+class DiscountIds(objects.WireField):
+    schema_type = {"type": "array", "items": {"type": "string"}}
+
+    def to_representation(self, value: Sequence[Mapping[str, Any]]) -> list[str]:
+        return [share["discount"] for share in value]
+
+
+class PretaxCredits(objects.WireField):
+    """What lowers an amount before taxes: discounts, and billing credits."""
+
+    schema_type = {"type": "array", "items": {"type": "object"}}
+
+    def to_representation(self, value: InvoiceLine) -> list[dict[str, Any]]:
+        return pretax_credits(value.discount_amounts, value.credit_amounts)
+
+
+class Taxes(objects.WireField):
+    """The taxes of a line or, added up by rate, of an invoice."""
+
+    schema_type = {"type": "array", "items": {"type": "object"}}
+
+    def to_representation(self, value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        return [
+            {
+                "amount": tax["amount"],
+                "tax_behavior": "inclusive" if tax["inclusive"] else "exclusive",
+                "tax_rate_details": {"tax_rate": tax["tax_rate"]},
+                "taxability_reason": tax["reason"],
+                "taxable_amount": tax["taxable_amount"],
+                "type": "tax_rate_details",
+            }
+            for tax in value
+        ]
+
+
+def pretax_credits(
+    discounts: Iterable[Mapping[str, Any]], credits: Iterable[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    return [
+        *({"amount": one["amount"], "discount": one["discount"], "type": "discount"} for one in discounts),
+        *(
+            {
+                "amount": one["amount"],
+                "credit_balance_transaction": one["credit_grant"],
+                "type": "credit_balance_transaction",
+            }
+            for one in credits
+        ),
+    ]
+
+
 class LineObject(objects.Object):
     id = objects.Text()
     object = objects.Const("line_item")
     amount = objects.Integer()
     currency = objects.Text()
     description = objects.Text()
-    discount_amounts = objects.Fixed([])
+    discount_amounts = objects.Json()
     discountable = objects.Boolean()
-    discounts = objects.Fixed([])
+    discounts = DiscountIds(source="discount_amounts")
     invoice = objects.ObjectId(source="invoice_id")
     livemode = objects.Livemode()
     metadata = objects.Metadata()
     parent = LineParentObject(source="*")
     period = PeriodObject(source="*")
-    pretax_credit_amounts = objects.Fixed([])
+    pretax_credit_amounts = PretaxCredits(source="*")
     pricing = PricingObject(source="*")
     quantity = WholeQuantity()
     quantity_decimal = objects.DecimalString(source="quantity")
     subscription = objects.ObjectId(source="invoice.subscription_id")
     subtotal = objects.Integer(source="amount")
-    taxes = objects.Fixed([])
+    taxes = Taxes(source="tax_amounts")
 
 
 class SubscriptionDetailsObject(objects.Object):
     metadata = objects.Metadata(source="subscription_metadata")
     subscription = objects.ObjectId(source="subscription_id")
-    subscription_proration_date = objects.Const(None)
+    subscription_proration_date = objects.UnixTime()
 
 
 class ParentObject(objects.Object):
@@ -173,6 +225,47 @@ class BalanceObject(objects.WireField):
 
     def to_representation(self, value: Invoice) -> int | None:
         return value.ending_balance
+
+
+class SumOfLines(objects.WireField):
+    """The amounts of all lines, added up where they agree in `by`; in the order in which they first appear."""
+
+    schema_type = {"type": "array", "items": {"type": "object"}}
+
+    def __init__(self, of: Callable[[InvoiceLine], Iterable[Mapping[str, Any]]], *, by: tuple[str, ...]) -> None:
+        self.of, self.by = of, by
+        super().__init__(source="*")
+
+    def to_representation(self, value: Invoice) -> list[dict[str, Any]]:
+        return add_up(value, self.of, self.by)
+
+
+class TotalPretaxCredits(objects.WireField):
+    schema_type = {"type": "array", "items": {"type": "object"}}
+
+    def to_representation(self, value: Invoice) -> list[dict[str, Any]]:
+        discounts = add_up(value, lambda line: line.discount_amounts, ("discount",))
+        return pretax_credits(discounts, add_up(value, lambda line: line.credit_amounts, ("credit_grant",)))
+
+
+class TotalTaxes(Taxes):
+    def to_representation(self, value: Any) -> list[dict[str, Any]]:
+        return super().to_representation(
+            add_up(value, lambda line: line.tax_amounts, ("tax_rate", "inclusive", "reason"))
+        )
+
+
+def add_up(
+    invoice: Invoice, of: Callable[[InvoiceLine], Iterable[Mapping[str, Any]]], by: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Shares of the lines of an invoice as sums: every number in them that is not in `by`."""
+    sums: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for line in shown_lines(invoice):
+        for share in of(line):
+            found = sums.setdefault(tuple(share[name] for name in by), {name: share[name] for name in by})
+            for name in share.keys() - set(by):
+                found[name] = found.get(name, 0) + share[name]
+    return list(sums.values())
 
 
 class InvoiceObject(objects.Object):
@@ -222,7 +315,7 @@ class InvoiceObject(objects.Object):
     hosted_invoice_url = objects.Const(None)
     invoice_pdf = objects.Const(None)
     issuer = objects.Fixed({"type": "self"})
-    last_finalization_error = objects.Const(None)
+    last_finalization_error = objects.Json()
     latest_revision = objects.Const(None)
     lines = objects.InlineList(
         LineObject,
@@ -240,26 +333,26 @@ class InvoiceObject(objects.Object):
     )
     period_end = objects.UnixTime()
     period_start = objects.UnixTime()
-    post_payment_credit_notes_amount = objects.Const(0)
-    pre_payment_credit_notes_amount = objects.Const(0)
+    post_payment_credit_notes_amount = objects.Integer()
+    pre_payment_credit_notes_amount = objects.Integer()
     receipt_number = objects.Const(None)
     rendering = objects.Const(None)
     shipping_cost = objects.Const(None)
     shipping_details = objects.Const(None)
     starting_balance = objects.Integer()
-    statement_descriptor = objects.Const(None)
+    statement_descriptor = objects.Text()
     status = objects.Text()
     status_details = objects.Const(None)
     status_transitions = StatusTransitionsObject(source="*")
     subtotal = objects.Integer()
-    subtotal_excluding_tax = objects.Integer(source="subtotal")
+    subtotal_excluding_tax = objects.Integer()
     test_clock = objects.ObjectId(source="customer.test_clock_id")
-    threshold_reason = objects.Const(None)
+    threshold_reason = objects.Json()
     total = objects.Integer()
-    total_discount_amounts = objects.Fixed([])
-    total_excluding_tax = objects.Integer(source="total")
-    total_pretax_credit_amounts = objects.Fixed([])
-    total_taxes = objects.Fixed([])
+    total_discount_amounts = SumOfLines(lambda line: line.discount_amounts, by=("discount",))
+    total_excluding_tax = objects.Integer()
+    total_pretax_credit_amounts = TotalPretaxCredits(source="*")
+    total_taxes = TotalTaxes(source="*")
     webhooks_delivered_at = objects.Const(None)
 
 

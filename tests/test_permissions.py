@@ -21,6 +21,8 @@ KNOWN = {
     "meters:read", "meters:write", "meter_events:read", "meter_events:write", "usage:read",
     "quarantined_events:read", "quarantined_events:write", "usage_imports:read", "usage_imports:write", "events:read",
     "products:read", "products:write", "prices:read", "prices:write",
+    "coupons:read", "coupons:write", "promotion_codes:read", "promotion_codes:write",
+    "tax_rates:read", "tax_rates:write",
     "subscriptions:read", "subscriptions:write", "subscription_items:read", "subscription_items:write",
     "subscription_schedules:read", "subscription_schedules:write",
     "invoices:read", "invoices:write",
