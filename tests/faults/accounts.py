@@ -7,7 +7,7 @@ from typing import Any
 
 from customers.models import Customer, TestClock
 from invoices.close import close_period
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from meters.models import Meter
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, Subscription
@@ -20,6 +20,7 @@ HOUR = timedelta(hours=1)
 # What differs from run to run and may: names of rows, and when and in which snapshot usage was read.
 UNTOLD = {"id", "customer_id", "subscription_id", "invoice_id", "item_id", "subscription_item_id", "item_period_id"}
 UNTOLD |= {"usage_snapshot", "usage_read_at", "latest_invoice", "invoice_prefix", "ref", "test_clock_id", "number"}
+UNTOLD |= {"billed_by", "credited_lines", "invoice_item_id"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def picture(customer: Customer) -> dict[str, Any]:
                 "starts_at", "item__price_id", "pk"
             )
         ),
+        "items": _told(InvoiceItem.objects.filter(customer=customer).order_by("amount", "pk")),
         "invoices": _told(invoices),
         "numbers": [invoice.number and invoice.number.removeprefix(row.invoice_prefix) for invoice in invoices],
         "lines": _told(

@@ -58,6 +58,14 @@ class Caller:
         answer = self.client.delete(f"/v1/subscriptions/{self.account.subscription.pk}?invoice_now=true")
         assert answer.status_code in (200, 404), answer.content  # 404: an earlier call has done it
 
+    def change(self) -> None:
+        """More seats, and no more tokens, whose use is invoiced at once."""
+        subscription = self.account.subscription
+        seat, tokens = subscription.items.order_by("quantity")  # what is metered has none
+        data = {"items[0][id]": seat.pk, "items[0][quantity]": "3", "items[1][id]": tokens.pk}
+        data |= {"items[1][deleted]": "true", "proration_behavior": "always_invoice"}
+        self.post(f"/v1/subscriptions/{subscription.pk}", **data)
+
     def subscribe(self) -> None:
         prices = Subscription.objects.get(pk=self.account.subscription.pk).items.values_list("price_id", flat=True)
         items = {f"items[{number}][price]": price for number, price in enumerate(prices)}
@@ -104,6 +112,7 @@ CASES = {
         sweep_all,
     ),
     "create_subscription": Case(caller, Caller.subscribe, Caller.subscribe),
+    "change_items": Case(caller, Caller.change, Caller.change),
     "cancel_subscription": Case(caller, Caller.cancel, Caller.cancel),
     "pay_invoice": Case(caller, Caller.pay, Caller.pay),
     "advance": Case(advancing, lambda made: advance(made.clock.pk), carry_on),
