@@ -55,7 +55,7 @@ def update_subscription(
         check_collection(subscription.collection_method, subscription.days_until_due)
         set_reason(subscription, cancellation.reason)
         subscription.save()
-        follow_subscription(subscription)
+        follow_subscription(subscription, at)
         _schedule(subscription, cancellation, at)
         return subscription
 

@@ -32,7 +32,7 @@ def change_items(
         at = at.replace(microsecond=0)  # periods begin at whole seconds, as events and prorations are timed
         apply_plan(subscription, plan_items(subscription, changes), at=at, proration=proration)
         subscription.refresh_from_db()
-        follow_subscription(subscription)
+        follow_subscription(subscription, at)
         return subscription
 
 

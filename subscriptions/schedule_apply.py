@@ -12,17 +12,23 @@ from subscriptions.models import ItemPeriod, SchedulePhase, Subscription, Subscr
 from subscriptions.moves import NONE, Proration
 from subscriptions.phases import Standing, continued, effective
 from subscriptions.plan import ItemChange, Planned, live_items, plan_items
+from subscriptions.schedule_extras import bill_once, set_phase_discounts
 from subscriptions.slices import Kind, close_slices, next_slice
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
 
 ANCHOR, AUTOMATIC = "billing_cycle_anchor", "automatic"
 
 
-def start_subscription(schedule: SubscriptionSchedule, phase: SchedulePhase) -> Subscription:
-    """Begin the subscription of a schedule with its first phase. Raises what `create_subscription` raises."""
+def start_subscription(schedule: SubscriptionSchedule, phase: SchedulePhase, *, at: datetime) -> Subscription:
+    """Begin the subscription of a schedule with its first phase; in the past only if it was made so.
+
+    Raises what `create_subscription` raises.
+    """
+    backdates = phase.start_date < schedule.created_at
     holds = effective(phase.own_settings, schedule.default_settings)
     spec = SubscriptionSpec(
         items=[ItemSpec(item["price"], item["quantity"], merge({}, item["metadata"])) for item in phase.items],
+        backdate=phase.start_date if backdates else None,
         prorate=phase.proration_behavior != NONE,
         collection_method=holds.get("collection_method") or Subscription.CollectionMethod.CHARGE_AUTOMATICALLY,
         days_until_due=(holds.get("invoice_settings") or {}).get("days_until_due"),
@@ -31,10 +37,14 @@ def start_subscription(schedule: SubscriptionSchedule, phase: SchedulePhase) -> 
         billing_mode=schedule.billing_mode,
         schedule=schedule.pk,
     )
-    subscription = create_subscription(schedule.customer_id, spec=spec, at=phase.start_date)
-    _set_settings(subscription, holds, phase)
-    _set_items(subscription, phase)
-    return subscription
+
+    def put_in_force(subscription: Subscription) -> None:
+        _set_settings(subscription, holds, phase, at=phase.start_date)
+        _set_items(subscription, phase, at=phase.start_date)
+        bill_once(subscription, phase, at=at)
+
+    begins = at if backdates else phase.start_date
+    return create_subscription(schedule.customer_id, spec=spec, at=begins, before_billing=put_in_force)
 
 
 def apply_phase(subscription: Subscription, phase: SchedulePhase, defaults: dict[str, Any], *, at: datetime) -> None:
@@ -47,25 +57,26 @@ def apply_phase(subscription: Subscription, phase: SchedulePhase, defaults: dict
     start = phase.start_date
     holds = effective(phase.own_settings, defaults)
     resets = holds.get(ANCHOR, AUTOMATIC) != AUTOMATIC
-    _set_settings(subscription, holds, phase)
+    _set_settings(subscription, holds, phase, at=start)
+    bill_once(subscription, phase, at=start)
     ending = _ending(subscription, start)
-    if ending:
-        begun = _turn_over(subscription, phase, ending, resets=resets)
-        biller().bill_due(subscription, at=at)
-        if begun:
-            biller().invoice_now(subscription, at=at, slices=begun)
-        subscription.refresh_from_db()
+    begun = _turn_over(subscription, phase, ending, resets=resets) if ending else []
+    _set_items(subscription, phase, at=start)
+    biller().bill_due(subscription, at=at)
+    if begun:
+        biller().invoice_now(subscription, at=at, slices=begun)
+    subscription.refresh_from_db()
     _change_items(subscription, phase, at=start, resets=resets and not ending, behavior=phase.proration_behavior)
-    _set_items(subscription, phase)
+    _set_items(subscription, phase, at=start)  # of those that have come with this change too
 
 
 def change_current(
     subscription: Subscription, phase: SchedulePhase, defaults: dict[str, Any], *, at: datetime, behavior: str
 ) -> None:
     """Change a running subscription into what its current phase has become."""
-    _set_settings(subscription, effective(phase.own_settings, defaults), phase)
+    _set_settings(subscription, effective(phase.own_settings, defaults), phase, at=at)
     _change_items(subscription, phase, at=at, resets=False, behavior=behavior)
-    _set_items(subscription, phase)
+    _set_items(subscription, phase, at=at)
 
 
 def set_end(subscription: Subscription, end: datetime | None, *, at: datetime, prorate: bool) -> None:
@@ -169,7 +180,7 @@ def _change_items(
         subscription.refresh_from_db()
 
 
-def _set_settings(subscription: Subscription, holds: dict[str, Any], phase: SchedulePhase) -> None:
+def _set_settings(subscription: Subscription, holds: dict[str, Any], phase: SchedulePhase, *, at: datetime) -> None:
     """What of a phase is about the subscription as a whole; where it says nothing, that stays as it is."""
     invoicing = dict(holds.get("invoice_settings") or {})
     days = invoicing.pop("days_until_due", None)
@@ -186,14 +197,18 @@ def _set_settings(subscription: Subscription, holds: dict[str, Any], phase: Sche
         subscription.default_tax_rates = phase.default_tax_rates
     subscription.metadata = merge(subscription.metadata, phase.metadata)
     subscription.save()
+    set_phase_discounts(subscription, phase.discounts or (), at=at)
 
 
-def _set_items(subscription: Subscription, phase: SchedulePhase) -> None:
-    """What of the items of a phase is not about their price and quantity."""
+def _set_items(subscription: Subscription, phase: SchedulePhase, *, at: datetime) -> None:
+    """What of the items of a phase is not about their price and quantity, as far as they are there already."""
     items = {item.price_id: item for item in subscription.items.live()}
     for wanted in phase.items:
-        item = items[wanted["price"]]
+        item = items.get(wanted["price"])
+        if item is None:
+            continue
         item.threshold_usage = (wanted["billing_thresholds"] or {}).get("usage_gte")
         item.tax_rates = wanted["tax_rates"]
         item.metadata = merge(item.metadata, wanted["metadata"])
         item.save(update_fields=["threshold_usage", "tax_rates", "metadata"])
+        set_phase_discounts(subscription, wanted["discounts"], at=at, item=item)

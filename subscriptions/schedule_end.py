@@ -27,7 +27,7 @@ def cancel_schedule(
         schedule.status, schedule.canceled_at, schedule.next_at = Status.CANCELED, at, None
         schedule.save(update_fields=["status", "canceled_at", "next_at"])
         if subscription is not None:
-            cancel_subscription(subscription.pk, at=at, invoice_now=invoice_now)
+            cancel_subscription(subscription.pk, at=at, invoice_now=invoice_now, prorate=prorate)
         return schedule
 
 

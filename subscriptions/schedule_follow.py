@@ -5,6 +5,7 @@ from typing import Any
 
 from core.errors import InvalidRequest
 from subscriptions.models import Subscription, SubscriptionItem, SubscriptionSchedule
+from subscriptions.schedule_extras import wishes_for
 
 
 def check_own_end(subscription: Subscription) -> None:
@@ -17,7 +18,7 @@ def check_own_end(subscription: Subscription) -> None:
         )
 
 
-def follow_subscription(subscription: Subscription) -> None:
+def follow_subscription(subscription: Subscription, at: datetime) -> None:
     """Let the current phase of a live schedule say what its subscription has become by a change of its own.
 
     Such a change is allowed, as at Stripe: it holds until the next phase begins.
@@ -26,7 +27,7 @@ def follow_subscription(subscription: Subscription) -> None:
     current = schedule.current_phase if schedule else None
     if current is None:
         return
-    for name, value in state_of(subscription).items():
+    for name, value in state_of(subscription, at).items():
         if name == "items" or getattr(current, name) is not None:
             setattr(current, name, value)
     current.save()
@@ -37,14 +38,17 @@ def driving(subscription: Subscription) -> SubscriptionSchedule | None:
     return SubscriptionSchedule.objects.live().filter(subscription=subscription).first()
 
 
-def state_of(subscription: Subscription) -> dict[str, Any]:
-    """What a subscription is now, as the settings of a phase."""
+def state_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
+    """What a subscription is at an instant, as the settings of a phase."""
+    items = list(subscription.items.live().select_related("price"))
+    wishes = wishes_for([subscription.pk, *(item.pk for item in items)], at)
     invoicing = dict(subscription.invoice_settings)
     if subscription.days_until_due is not None:
         invoicing["days_until_due"] = subscription.days_until_due
     amount = subscription.threshold_amount
     return {
-        "items": [_item(item) for item in subscription.items.live().select_related("price")],
+        "items": [_item(item, wishes[item.pk]) for item in items],
+        "discounts": wishes[subscription.pk] or None,
         "collection_method": subscription.collection_method,
         "invoice_settings": invoicing or None,
         "description": subscription.description or None,
@@ -62,12 +66,12 @@ def end_with_subscription(subscription: Subscription, *, at: datetime) -> None:
     live.update(status=canceled, canceled_at=at, next_at=None)
 
 
-def _item(item: SubscriptionItem) -> dict[str, Any]:
+def _item(item: SubscriptionItem, discounts: list[dict[str, str]]) -> dict[str, Any]:
     return {
         "price": item.price_id,
         "quantity": item.quantity,
         "billing_thresholds": None if item.threshold_usage is None else {"usage_gte": item.threshold_usage},
-        "discounts": [],
+        "discounts": discounts,
         "metadata": {},
         "tax_rates": list(item.tax_rates),
     }

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from api import params
 from api.params import ListParams, Params
+from pricing.discount_serializers import DiscountParams
 from pricing.models import Interval
 from subscriptions.models import SchedulePhase, Subscription, SubscriptionSchedule
 
@@ -39,12 +40,6 @@ class InvoiceSettingsParams(Params):
     footer = params.String(unset=True)
 
 
-class DiscountParams(Params):
-    coupon = params.String(max_length=200)
-    discount = params.String()
-    promotion_code = params.String()
-
-
 class DefaultSettingsParams(Params):
     later = (
         "application_fee_percent",
@@ -73,11 +68,9 @@ class PhaseItemParams(Params):
 
 
 class AddInvoiceItemParams(Params):
-    later = ("period", "price_data")
+    later = ("discounts", "metadata", "period", "price_data")
 
     discountable = params.Boolean()
-    discounts = params.Array(DiscountParams, max_length=20)
-    metadata = params.MetadataParam()
     price = params.String(required=True)
     quantity = params.Integer(minimum=1, maximum=MANY)
     tax_rates = params.Array(params.String(), max_length=20, unset=True)

@@ -11,6 +11,7 @@ from pricing.models import Price
 from subscriptions.models import SchedulePhase, cadence_of
 from subscriptions.periods import Cadence, Period
 from subscriptions.phases import Asked, effective, spans, within
+from subscriptions.schedule_extras import check_extras
 from subscriptions.subscribe import ItemSpec, check_collection, common_currency, prices_of
 
 Given = Mapping[str, Any]  # a phase as a call says it, its parameters checked one by one
@@ -49,6 +50,7 @@ def make_phases(given: Sequence[Given], frame: Frame) -> list[SchedulePhase]:
         with within(f"phases[{frame.skipped + number}]"):
             currency = _check_currency(frame.customer, found, phase.get("currency"), currency)
             made = _phase(phase, found, holds[number])
+            check_extras(phase, currency)
             made.position, made.currency = frame.position + number, currency
             check_phase(made, frame.defaults)
             phases.append(made)
@@ -106,10 +108,10 @@ def _phase(given: Given, prices: Sequence[Price], holds: Period) -> SchedulePhas
         add_invoice_items=[_added(item) for item in given.get("add_invoice_items", ())],
         proration_behavior=given.get("proration_behavior", SchedulePhase.ProrationBehavior.CREATE_PRORATIONS),
         billing_cycle_anchor=given.get("billing_cycle_anchor"),
-        billing_thresholds=given.get("billing_thresholds"),
+        billing_thresholds=_blank(given, "billing_thresholds", {}),
         collection_method=given.get("collection_method"),
         default_tax_rates=_cleared(given, "default_tax_rates"),
-        description=given.get("description"),
+        description=_blank(given, "description", ""),
         discounts=_cleared(given, "discounts"),
         invoice_settings=None if settings is None else _without_none(settings),
         metadata=dict(given.get("metadata") or {}),
@@ -146,8 +148,6 @@ def _added(given: Mapping[str, Any]) -> dict[str, Any]:
         "price": given["price"],
         "quantity": given.get("quantity", 1),
         "discountable": given.get("discountable", True),
-        "discounts": list(given.get("discounts") or ()),
-        "metadata": {name: text for name, text in (given.get("metadata") or {}).items() if text},
         "tax_rates": list(given.get("tax_rates") or ()),
     }
 
@@ -155,6 +155,11 @@ def _added(given: Mapping[str, Any]) -> dict[str, Any]:
 def _cleared(given: Given, name: str) -> list[Any] | None:
     """A list that was given; a blank one says that there are to be none, and is kept as such."""
     return list(given[name] or ()) if name in given else None
+
+
+def _blank(given: Given, name: str, blank: Any) -> Any:
+    """A setting that was given; a blank one is kept as `blank`, so that it outdoes the default."""
+    return (blank if given[name] is None else given[name]) if name in given else None
 
 
 def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def _begin(schedule: SubscriptionSchedule, phase: SchedulePhase, at: datetime) -
     phase.save(update_fields=["begun_at"])
     schedule.next_at = phase.end_date
     if schedule.subscription is None:
-        schedule.subscription = start_subscription(schedule, phase)
+        schedule.subscription = start_subscription(schedule, phase, at=at)
         schedule.status = Status.ACTIVE
         schedule.save(update_fields=["subscription", "status", "next_at"])
     else:

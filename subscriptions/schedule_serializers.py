@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from api import objects
+from pricing.models import TaxRate
+from pricing.tax_serializers import TaxRateObject
 from subscriptions.models import SubscriptionSchedule
 
 _NO_TAX = {"disabled_reason": None, "enabled": False, "liability": None}
@@ -105,8 +107,8 @@ class AddedItems(objects.Json):
         return [
             {
                 "discountable": item["discountable"],
-                "discounts": Discounts().to_representation(item["discounts"]),
-                "metadata": dict(item["metadata"]),
+                "discounts": [],
+                "metadata": {},
                 "period": {"end": {"type": "phase_end"}, "start": {"type": "phase_start"}},
                 "price": item["price"],
                 "quantity": item["quantity"],
@@ -162,3 +164,20 @@ class ScheduleObject(objects.Object):
     status = objects.Text()
     subscription = objects.ObjectId(source="subscription_id")
     test_clock = objects.ObjectId(source="customer.test_clock_id")
+
+    def to_representation(self, instance: SubscriptionSchedule) -> dict[str, Any]:
+        shown = super().to_representation(instance)
+        _show_tax_rates(shown["phases"])
+        return shown
+
+
+def _show_tax_rates(phases: Sequence[dict[str, Any]]) -> None:
+    """Put tax rates where phases have their ids: they are always shown whole."""
+    holders = [(phase, "default_tax_rates") for phase in phases if phase["default_tax_rates"]]
+    for phase in phases:
+        holders += [(one, "tax_rates") for one in (*phase["items"], *phase["add_invoice_items"]) if one["tax_rates"]]
+    if not holders:
+        return
+    found = TaxRate.objects.in_bulk({id for holder, key in holders for id in holder[key]})
+    for holder, key in holders:
+        holder[key] = [TaxRateObject().to_representation(found[id]) for id in holder[key]]

@@ -52,9 +52,9 @@ def create_schedule(customer_id: str, *, spec: ScheduleSpec, at: datetime) -> Su
     with transaction.atomic():
         customer = lock_subscriber(customer_id)
         at = customer.now(at).replace(microsecond=0)
-        start = check_start(spec.start_date or at, at)
-        defaults = default_settings(spec.default_settings)
+        start, defaults = spec.start_date or at, default_settings(spec.default_settings)
         phases = make_phases(spec.phases, Frame(customer, start, defaults))
+        _check_first(phases[0], at)
         schedule = SubscriptionSchedule.objects.create(
             customer=customer,
             end_behavior=spec.end_behavior,
@@ -122,11 +122,12 @@ def update_schedule(schedule_id: str, change: ScheduleChange, *, at: datetime) -
         return schedule
 
 
-def check_start(start: datetime, at: datetime) -> datetime:
-    """Raises InvalidRequest for a start in the past: a subscription that began earlier is taken over instead."""
-    if start < at:
-        raise InvalidRequest("A schedule cannot start in the past.", param="start_date")
-    return start
+def _check_first(phase: SchedulePhase, at: datetime) -> None:
+    """Raises InvalidRequest for a start so far back that the first phase is over."""
+    if phase.end_date <= at:
+        raise InvalidRequest(
+            "The first phase of a schedule that starts in the past must not be over.", param="start_date"
+        )
 
 
 def _check_adoptable(subscription: Subscription) -> None:
@@ -142,7 +143,7 @@ def _check_adoptable(subscription: Subscription) -> None:
 
 def _as_phase(subscription: Subscription, at: datetime) -> tuple[SchedulePhase, dict[str, Any]]:
     """The current state of a subscription as a phase from the start of its period to its end, and as defaults."""
-    state = state_of(subscription)
+    state = state_of(subscription, at)
     names = ("collection_method", "invoice_settings", "description", "billing_thresholds")
     defaults = {name: state.pop(name) for name in names}
     running = ItemPeriod.objects.open().filter(item__subscription=subscription)

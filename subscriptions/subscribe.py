@@ -1,6 +1,6 @@
 """Creates subscriptions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -53,7 +53,13 @@ class SubscriptionSpec:
     schedule: str | None = None
 
 
-def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetime) -> Subscription:
+def create_subscription(
+    customer_id: str,
+    *,
+    spec: SubscriptionSpec,
+    at: datetime,
+    before_billing: Callable[[Subscription], None] = lambda subscription: None,
+) -> Subscription:
     """Subscribe a customer, open the first period of each item, and invoice what is due in advance.
 
     Begins at the customer's time. Raises ResourceMissing (customer, prices), InvalidRequest and its kin.
@@ -88,6 +94,7 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         _apply_cancellation(subscription, spec, at)
         if not spec.prorate:
             _bill_without_shares(subscription)
+        before_billing(subscription)
         biller().bill_start(subscription, at=at, as_draft=_waits(spec))
         subscription.refresh_from_db()
         return subscription

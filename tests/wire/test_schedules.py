@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import pytest
-
-from tests.wire.client import DAY, Wire, invalid, missing, unix
+from tests.wire.client import DAY, Wire, unix
 
 JAN, FEB, MAR, APR, MAY = unix(2026), unix(2026, 2), unix(2026, 3), unix(2026, 4), unix(2026, 5)
 HOUR = 3600
@@ -298,3 +296,50 @@ def test_usage_records_move_to_a_meter_with_a_phase(wire: Wire) -> None:
     wire.advance(clock, MAR + HOUR)
     assert lines(wire.invoices(customer)[-1]) == [(12, FEB, MAR)]
     assert (fetch(wire, made).status, wire.v1.subscriptions.retrieve(subscription.id).status) == ("released", "active")
+
+
+def test_a_schedule_may_have_started_already(wire: Wire) -> None:
+    """Begun a month and a half ago: the first invoice has the period that was, and the one that runs."""
+    start = FEB + 14 * DAY
+    clock = wire.clock(start)
+    customer, price = wire.customer(clock), wire.price(unit_amount=1000)
+    made = schedule(wire, customer, phase(price, iterations=3), start_date=JAN)
+    assert (made.status, times(made)) == ("active", [(JAN, APR)])
+    subscription = wire.v1.subscriptions.retrieve(made.subscription)
+    assert (subscription.start_date, subscription.created, subscription.billing_cycle_anchor) == (JAN, start, JAN)
+    assert sorted(lines(wire.invoices(customer)[0])) == [(1000, JAN, FEB), (1000, FEB, MAR)]
+
+
+def test_discounts_taxes_and_single_charges_of_phases(wire: Wire) -> None:
+    """Usage keeps the discount of the phase it was in; taxes follow the new phase; what is billed once is billed once."""
+    clock, meter = wire.clock(), wire.meter()
+    customer, usage, base = wire.customer(clock), wire.price(meter, unit_amount=10), wire.price(unit_amount=1000)
+    half = wire.v1.coupons.create({"percent_off": 50, "duration": "forever"})
+    tenth = wire.v1.coupons.create({"percent_off": 10, "duration": "forever"})
+    vat = wire.v1.tax_rates.create({"display_name": "VAT", "percentage": "20", "inclusive": False})
+    once = wire.v1.prices.create({"currency": "usd", "unit_amount": 250, "product_data": {"name": "Set-up"}})
+    made = schedule(
+        wire,
+        customer,
+        phase(base, usage, iterations=1, discounts=[{"coupon": half.id}], add_invoice_items=[{"price": once.id}]),
+        phase(base, usage, iterations=1, discounts=[{"coupon": tenth.id}], default_tax_rates=[vat.id]),
+        phase(base, usage, iterations=1, discounts=[{"coupon": tenth.id}], default_tax_rates=""),
+    )
+    first = wire.invoices(customer)[0]
+    assert sorted(line.amount for line in first.lines.data) == [250, 1000]
+    assert (first.subtotal, first.total) == (1250, 625)
+    wire.send(meter, customer, "10")
+    wire.advance(clock, FEB)
+    second = wire.invoices(customer)[-1]
+    assert (second.subtotal, second.total_excluding_tax, second.total) == (1100, 50 + 900, 1140)
+    wire.advance(clock, FEB + DAY)
+    wire.send(meter, customer, "10", at=FEB + DAY)
+    wire.advance(clock, MAR)
+    third = wire.invoices(customer)[-1]
+    assert (third.subtotal, third.total) == (1100, 990)
+    assert wire.v1.coupons.retrieve(tenth.id).times_redeemed == 1
+    shown = fetch(wire, made).phases
+    assert ([one.discounts[0].coupon for one in shown], shown[1].default_tax_rates[0].id) == (
+        [half.id, tenth.id, tenth.id],
+        vat.id,
+    )
