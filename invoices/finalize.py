@@ -15,10 +15,9 @@ from core.errors import BillingError, InvalidRequest, NotFound
 from customers.balance import BalanceChange, Type, change_balances
 from customers.locks import lock_customer, lock_customers
 from customers.numbers import take_numbers_of_many
-from invoices.build import build_invoice
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
-from invoices.write import TOTALS, Computed, rewrite_drafts
+from invoices.write import TOTALS, Computed, computed_invoice, rewrite_drafts
 from pricing.discounts import spend
 from subscriptions.models import ItemPeriod
 from subscriptions.periods import Period
@@ -112,19 +111,26 @@ def finalize_draft(invoice: Invoice, *, at: datetime) -> Invoice:
     return invoice
 
 
-def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime, computed: Sequence[Computed] = ()) -> None:
-    """Freeze drafts, those of one customer in this order; `computed` is what they say, where that was computed in this
-    transaction, and there is one of each customer.
-
-    The caller holds the customers' locks.
-    """
-    if computed:
-        _finalize(computed, at)
-        return
+def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime) -> None:
+    """Freeze drafts, those of one customer in this order. The caller holds the customers' locks."""
     for some in one_per_customer(invoices, lambda invoice: invoice.customer_id):
-        recomputed = compute_drafts(some)
-        rewrite_drafts(recomputed)
-        _finalize(recomputed, at)
+        computed = compute_drafts(some)
+        rewrite_drafts(computed)
+        freeze(computed, at)
+        update_models(Invoice, some, WRITTEN)
+
+
+def freeze(computed: Sequence[Computed], at: datetime) -> None:
+    """Let invoices, of different customers, be final as far as their own rows go, which the caller then stores: apply
+    the balances, spend the discounts, give the numbers."""
+    invoices = [each.invoice for each in computed]
+    _settle(computed, at)
+    spend((id for each in computed for id, _ in each.built.totals.discounts), at=at)
+    for invoice in invoices:
+        _freeze(invoice, at)
+    numbers = take_numbers_of_many([invoice.customer for invoice in invoices if not invoice.number])
+    for invoice in invoices:
+        invoice.number = invoice.number or numbers.pop(0)
 
 
 def one_per_customer(rows: Iterable[T], customer_of: Callable[[T], str]) -> Iterator[list[T]]:
@@ -141,23 +147,10 @@ def one_per_customer(rows: Iterable[T], customer_of: Callable[[T], str]) -> Iter
     yield from rounds
 
 
-def _finalize(computed: Sequence[Computed], at: datetime) -> None:
-    """Invoices of different customers; of one, only where they share nothing."""
-    invoices = [each.invoice for each in computed]
-    _settle(computed, at)
-    spend((id for each in computed for id, _ in each.built.totals.discounts), at=at)
-    for invoice in invoices:
-        _freeze(invoice, at)
-    numbers = take_numbers_of_many([invoice.customer for invoice in invoices if not invoice.number])
-    for invoice in invoices:
-        invoice.number = invoice.number or numbers.pop(0)
-    update_models(Invoice, invoices, WRITTEN)
-
-
 def compute_drafts(invoices: Sequence[Invoice]) -> list[Computed]:
-    """What drafts would say now, with the usage that has arrived since they were written; nothing is stored."""
+    """What drafts say now, with the usage that has arrived since they were written; nothing is stored."""
     contents = gather(wanted_by(invoices))
-    return [Computed(invoice, build_invoice(content)) for invoice, content in zip(invoices, contents, strict=True)]
+    return [computed_invoice(invoice, content) for invoice, content in zip(invoices, contents, strict=True)]
 
 
 def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
