@@ -113,10 +113,10 @@ def _content(each: Wanted, read: _Read) -> Content:
 
 
 def _billable(slice_: ItemPeriod, each: Wanted, owner: str, read: _Read) -> Billable:
-    period = slice_.paid_period or slice_.period
     used, modifiers = read.usage.get(slice_.pk), read.modifiers
     assert each.subscription is not None, "slices belong to a subscription"
     reach = {"in_arrears": used is not None}
+    period = slice_.paid_period or slice_.period
     return Billable(
         item=slice_.item_id,
         item_period=slice_.pk,
@@ -128,8 +128,8 @@ def _billable(slice_: ItemPeriod, each: Wanted, owner: str, read: _Read) -> Bill
         whole=None if slice_.whole == period else slice_.whole,
         trial=each.subscription.billing_mode if slice_.kind == Kind.TRIAL else None,
         billed=read.billed.get(slice_.pk),
-        discounts=modifiers.discounts(slice_.item_id, each.currency, slice_.period, **reach),
-        missed=modifiers.missed(owner, each.currency, slice_.period, **reach),
+        discounts=modifiers.discounts(slice_.item_id, each.currency, period, **reach),
+        missed=modifiers.missed(owner, each.currency, period, **reach),
         tax_rates=modifiers.tax_rates(slice_.item.tax_rates, each.default_tax_rates),
     )
 

@@ -26,7 +26,7 @@ def apply_plan(subscription: Subscription, planned: Sequence[Planned], *, at: da
     resets = _resets(subscription, proration, at_once=at_once)
     if resets:
         _move_anchor(subscription, at)
-    moves = begin_moves(subscription, at=at, proration=proration, resets=resets)
+    moves = begin_moves(subscription, planned, at=at, proration=proration, resets=resets)
     for plan, moves_on in [(plan, resets or plan.changes_terms) for plan in _in_order(planned)]:
         item = _store_item(subscription, plan, at)
         if moves_on:

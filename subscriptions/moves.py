@@ -4,12 +4,15 @@ Licensed slices are billed in advance: the unused time of the old one is credite
 ones are billed in arrears: the old slice waits for the next invoice, or its usage is lost, as the mode has it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from core.errors import InvalidRequest
 from pricing.models import Price
 from subscriptions.biller import BilledFor, PendingItem, biller
+from subscriptions.kept import Sold, holding, sold
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
 from subscriptions.pending import billed_for, credit_item, debit_item, keep_billed
 from subscriptions.periods import Period
@@ -39,6 +42,7 @@ class Proration:
 class Moves:
     """The moves of one change, which happens at `at`: what ran until then and was billed, what is owed so far.
 
+    `kept` is what discounts leave of each price, `kept_before` the same before the change, in classic mode only.
     With `resets` all slices begin anew from a moved anchor, in full. `opened` are the new slices, not stored yet; a
     debit is at the place in `owed` that is given with its slice.
     """
@@ -49,6 +53,8 @@ class Moves:
     resets: bool
     running: dict[str, ItemPeriod]
     billed: dict[int, BilledFor]
+    kept: dict[str, Decimal]
+    kept_before: dict[str, Decimal]
     owed: list[PendingItem] = field(default_factory=list)
     opened: list[tuple[ItemPeriod, int | None]] = field(default_factory=list)
 
@@ -61,9 +67,17 @@ class Moves:
         return self.billed.get(before.pk) if before else None
 
 
-def begin_moves(subscription: Subscription, *, at: datetime, proration: Proration, resets: bool) -> Moves:
-    """Read what runs, and what was billed for it."""
+def begin_moves(
+    subscription: Subscription, planned: Sequence[Planned], *, at: datetime, proration: Proration, resets: bool
+) -> Moves:
+    """Read what runs, what was billed for it, and which discounts hold."""
     slices = running_slices(subscription)
+    discounts = holding(subscription, [slice.item_id for slice in slices], at)
+    after = [
+        Sold(plan.item.pk if plan.item else None, plan.price, plan.quantity)
+        for plan in planned
+        if plan.price and plan.quantity is not None
+    ]
     return Moves(
         subscription=subscription,
         at=at,
@@ -71,6 +85,8 @@ def begin_moves(subscription: Subscription, *, at: datetime, proration: Proratio
         resets=resets,
         running={slice.item_id: slice for slice in slices},
         billed=dict(billed_for(slices)),
+        kept=discounts.kept(after),
+        kept_before={} if subscription.is_flexible else discounts.kept(sold(slices)),
     )
 
 
@@ -107,8 +123,8 @@ def _end(moves: Moves, before: ItemPeriod, plan: Planned) -> None:
 def _end_licensed(moves: Moves, before: ItemPeriod, billed: BilledFor | None) -> None:
     if moves.proration.is_wanted:
         since = _since(moves, _creditable(before, billed if moves.subscription.is_flexible else None))
-        flexible = moves.subscription.is_flexible
-        moves.owed += credit_item(before, at=since, until=before.ends_at, flexible=flexible, billed=billed)
+        kept = moves.kept_before.get(before.price_id)
+        moves.owed += credit_item(before, at=since, until=before.ends_at, billed=billed, kept=kept)
     keep_billed(before, billed)
     before.save(update_fields=["billed_amount", "billed_starts_at", "billed_ends_at", "billed_by"])
 
@@ -145,7 +161,8 @@ def _settle(moves: Moves, slice: ItemPeriod, before: BilledFor | None) -> int | 
     """Debit a licensed slice that begins in the middle of a period, or keep what has billed the one before it."""
     debits: list[PendingItem] = []
     if moves.proration.is_wanted:
-        debits = debit_item(slice, at=_since(moves, slice.whole or slice.period), until=slice.ends_at)
+        kept = moves.kept[slice.price_id]
+        debits = debit_item(slice, at=_since(moves, slice.whole or slice.period), until=slice.ends_at, kept=kept)
         before = BilledFor(debits[0].amount, debits[0].period, (), ()) if debits else None
     keep_billed(slice, before or BilledFor(0, slice.period, (), ()))
     moves.owed += debits

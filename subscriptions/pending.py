@@ -16,13 +16,13 @@ def billed_for(slices: Sequence[ItemPeriod]) -> Mapping[int, BilledFor]:
 
 
 def credit_item(
-    before: ItemPeriod, *, at: datetime, until: datetime, flexible: bool, billed: BilledFor | None
+    before: ItemPeriod, *, at: datetime, until: datetime, billed: BilledFor | None, kept: Decimal | None
 ) -> list[PendingItem]:
     """The credit for a licensed slice between two times; none where nothing was billed for it.
 
-    Classic credits the price, whether or not it was billed.
+    `kept` is what discounts leave of its price. Classic mode gives it, and credits that, whether or not it was billed.
     """
-    standing = standing_of(before)
+    standing, flexible = standing_of(before, kept), kept is None
     if not flexible:
         paid: Paid | None = Paid(standing, standing.whole, 0, until=until)
     else:
@@ -33,10 +33,13 @@ def credit_item(
     return [_item(before, line, credited=billed.lines if billed else ()) for line in lines]
 
 
-def debit_item(after: ItemPeriod, *, at: datetime, until: datetime) -> list[PendingItem]:
-    """The debit for a licensed slice between two times; what a credit for just that gave back, where one did."""
+def debit_item(after: ItemPeriod, *, at: datetime, until: datetime, kept: Decimal | None = None) -> list[PendingItem]:
+    """The debit for a licensed slice between two times; what a credit for just that gave back, where one did.
+
+    `kept` is what discounts leave of its price.
+    """
     undoes = _outstanding(after, at, until)
-    lines = prorate_change(None, standing_of(after), at=at, until=until, flexible=True, undoes=undoes)
+    lines = prorate_change(None, standing_of(after, kept), at=at, until=until, flexible=True, undoes=undoes)
     return [_item(after, line) for line in lines]
 
 
@@ -58,14 +61,15 @@ def keep_billed(slice: ItemPeriod, billed: BilledFor | None) -> None:
         slice.billed_starts_at, slice.billed_ends_at = billed.period.start, billed.period.end
 
 
-def standing_of(slice: ItemPeriod) -> Standing:
-    """What a licensed slice is at."""
+def standing_of(slice: ItemPeriod, kept: Decimal | None = None) -> Standing:
+    """What a licensed slice is at, after discounts."""
     assert slice.quantity is not None, "a licensed slice has a quantity"
     return Standing(
         product_name=slice.price.product.name,
         terms=slice.price.terms(),
         quantity=Decimal(slice.quantity),
         whole=slice.whole or slice.period,
+        kept=Decimal(1) if kept is None else kept,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from subscriptions.biller import BilledFor, PendingItem, biller
+from subscriptions.kept import Kept, kept_of
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.pending import billed_for, credit_item, debit_item, keep_billed, undo_credit
 from subscriptions.periods import Period
@@ -25,14 +26,16 @@ def refit(subscription: Subscription, ends: Mapping[ItemPeriod, datetime], *, at
     holds the lock.
     """
     changed = {slice: end for slice, end in ends.items() if end != slice.ends_at}
-    billed = billed_for(list(changed))
-    owes = False
+    if not changed:
+        return False
+    billed, owes = billed_for(list(changed)), False
+    kept = kept_of(subscription, list(ends), at)
     for slice, end in changed.items():
         was_billed = billed.get(slice.pk)
         if slice.quantity is None or slice.kind != Kind.REGULAR or was_billed is None:
             end_slice(slice, end)
             continue
-        owed = _prorate(slice, end, was_billed, flexible=subscription.is_flexible) if prorate else []
+        owed = _prorate(slice, end, was_billed, kept, classic=not subscription.is_flexible) if prorate else []
         owes = owes or bool(owed)
         ids = biller().add_pending(subscription, owed, at=at)
         if owed and end > was_billed.period.end:
@@ -45,25 +48,27 @@ def credit_rest(subscription: Subscription, *, at: datetime) -> None:
     """Credit the unused time of the licensed slices of a subscription that ends now."""
     running = running_slices(subscription)
     slices = [slice for slice in running if slice.quantity is not None and slice.kind == Kind.REGULAR]
-    billed, flexible = billed_for(slices), subscription.is_flexible
-    at = at.replace(microsecond=0)
+    billed, at = billed_for(slices), at.replace(microsecond=0)
+    kept = {} if subscription.is_flexible else kept_of(subscription, slices, at)
     owed: list[PendingItem] = []
     for slice in slices:
-        owed += credit_item(slice, at=at, until=slice.ends_at, flexible=flexible, billed=billed.get(slice.pk))
+        left = kept.get(slice.price_id)
+        owed += credit_item(slice, at=at, until=slice.ends_at, billed=billed.get(slice.pk), kept=left)
     biller().add_pending(subscription, owed, at=at)
 
 
-def _prorate(slice: ItemPeriod, end: datetime, billed: BilledFor, *, flexible: bool) -> list[PendingItem]:
+def _prorate(slice: ItemPeriod, end: datetime, billed: BilledFor, kept: Kept, *, classic: bool) -> list[PendingItem]:
     """What is owed when a slice ends at `end` instead: a credit up to where it was billed, in place of an earlier one;
     a debit for what goes beyond."""
     until, before = billed.period.end, slice.ends_at
+    left = kept[slice.price_id]
     owed = undo_credit(slice, at=before, until=until) if before < until else []
     if end > until:
-        return owed + debit_item(slice, at=max(before, until), until=end)
+        return owed + debit_item(slice, at=max(before, until), until=end, kept=left)
     # Time that was given up without a credit stays given up.
     creditable = until if owed or before >= until else before
     if end < creditable:
-        owed += credit_item(slice, at=end, until=creditable, flexible=flexible, billed=billed)
+        owed += credit_item(slice, at=end, until=creditable, billed=billed, kept=left if classic else None)
     return owed
 
 

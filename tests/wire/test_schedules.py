@@ -311,7 +311,7 @@ def test_a_schedule_may_have_started_already(wire: Wire) -> None:
 
 
 def test_discounts_taxes_and_single_charges_of_phases(wire: Wire) -> None:
-    """Usage keeps the discount of the phase it was in; taxes follow the new phase; what is billed once is billed once."""
+    """Usage keeps the discount of its phase, taxes are those of the new one; what is billed once is billed once."""
     clock, meter = wire.clock(), wire.meter()
     customer, usage, base = wire.customer(clock), wire.price(meter, unit_amount=10), wire.price(unit_amount=1000)
     half = wire.v1.coupons.create({"percent_off": 50, "duration": "forever"})
