@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('pricing', '0003_prices_with_usage_records'),
-        ('subscriptions', '0006_schedules'),
+        ('subscriptions', '0004_slices_of_time'),
     ]
 
     operations = [
