@@ -19,6 +19,7 @@ from customers.models import Customer
 from meters.aggregations import AGGREGATIONS
 from meters.usage import usage
 from pricing.records import usage_question
+from subscriptions import schedule_admin as schedule_admin  # its pages
 from subscriptions.admin_forms import (
     CancelNowForm,
     ItemForm,

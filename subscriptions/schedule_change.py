@@ -7,26 +7,10 @@ from typing import Any
 from core.errors import InvalidRequest, ParameterMissing
 from subscriptions.models import SchedulePhase, SubscriptionSchedule
 from subscriptions.schedule_apply import change_current
-from subscriptions.schedule_phases import Frame, check_phase, make_phases
+from subscriptions.schedule_phases import KEPT, Frame, check_phase, make_phases
 from subscriptions.schedule_run import move_on
 
 GivenPhase = Mapping[str, Any]
-# What an update of the current phase may set; its place and times are handled apart.
-CONTENT = (
-    "items",
-    "add_invoice_items",
-    "proration_behavior",
-    "billing_cycle_anchor",
-    "billing_thresholds",
-    "collection_method",
-    "default_tax_rates",
-    "description",
-    "discounts",
-    "invoice_settings",
-    "metadata",
-    "trial",
-    "trial_end",
-)
 
 
 def replace_phases(schedule: SubscriptionSchedule, given: Sequence[GivenPhase], *, behavior: str, at: datetime) -> None:
@@ -133,7 +117,7 @@ def _change_current(
 ) -> None:
     if made.end_date < at:
         raise InvalidRequest("The current phase cannot have ended.", param=f"phases[{frame.skipped}][end_date]")
-    for name in ("end_date", *CONTENT):
+    for name in ("end_date", "trial_end", *KEPT):
         setattr(current, name, getattr(made, name))
     current.save()
     assert schedule.subscription is not None, "a phase has begun"

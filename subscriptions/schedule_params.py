@@ -31,7 +31,7 @@ class CustomFieldParams(Params):
     value = params.String(required=True, max_length=140)
 
 
-class InvoiceSettingsParams(Params):
+class ScheduleInvoiceSettingsParams(Params):
     later = ("account_tax_ids", "issuer")
 
     custom_fields = params.Array(CustomFieldParams, max_length=4, unset=True)
@@ -53,7 +53,7 @@ class DefaultSettingsParams(Params):
     billing_thresholds = params.Hash(ThresholdsParams, unset=True)
     collection_method = params.Choice(Subscription.CollectionMethod)
     description = params.String(max_length=500, unset=True)
-    invoice_settings = params.Hash(InvoiceSettingsParams)
+    invoice_settings = params.Hash(ScheduleInvoiceSettingsParams)
 
 
 class PhaseItemParams(Params):
@@ -97,7 +97,7 @@ class PhaseParams(Params):
     discounts = params.Array(DiscountParams, max_length=20, unset=True)
     duration = params.Hash(DurationParams)
     end_date = params.UnixTime()
-    invoice_settings = params.Hash(InvoiceSettingsParams)
+    invoice_settings = params.Hash(ScheduleInvoiceSettingsParams)
     items = params.Array(PhaseItemParams, required=True, max_length=100)
     iterations = params.Integer(minimum=1, maximum=1095)
     metadata = params.MetadataParam()

@@ -16,6 +16,21 @@ from subscriptions.subscribe import ItemSpec, check_collection, common_currency,
 
 Given = Mapping[str, Any]  # a phase as a call says it, its parameters checked one by one
 
+KEPT = (
+    "items",
+    "add_invoice_items",
+    "proration_behavior",
+    "billing_cycle_anchor",
+    "billing_thresholds",
+    "collection_method",
+    "default_tax_rates",
+    "description",
+    "discounts",
+    "invoice_settings",
+    "metadata",
+    "trial",
+)
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -68,6 +83,13 @@ def check_phase(phase: SchedulePhase, defaults: Mapping[str, Any]) -> None:
         raise InvalidRequest("The trial must end within its phase.", param="trial_end")
 
 
+def as_given(phase: SchedulePhase) -> dict[str, Any]:
+    """A phase as a call would say it."""
+    kept = {name: getattr(phase, name) for name in KEPT if getattr(phase, name) is not None}
+    trial = {} if phase.trial or phase.trial_end is None else {"trial_end": phase.trial_end}
+    return {"start_date": phase.start_date, "end_date": phase.end_date, **kept, **trial}
+
+
 def default_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults of a schedule as they are kept: what is blank is as if it were not given."""
     kept = {name: value for name, value in given.items() if value is not None}
@@ -77,7 +99,7 @@ def default_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _item_spec(item: Mapping[str, Any]) -> ItemSpec:
-    return ItemSpec(price=item["price"], quantity=item.get("quantity"))
+    return ItemSpec(item["price"], item.get("quantity"))
 
 
 def _asked(phase: Given, prices: Sequence[Price]) -> Asked:

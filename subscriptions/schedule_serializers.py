@@ -46,7 +46,7 @@ class Discounts(objects.Json):
         return [{name: wish.get(name) for name in _DISCOUNT} for wish in value]
 
 
-class BillingModeObject(objects.Object):
+class ScheduleBillingModeObject(objects.Object):
     def to_representation(self, instance: SubscriptionSchedule) -> Any:
         flexible = instance.billing_mode == SubscriptionSchedule.BillingMode.FLEXIBLE
         return {
@@ -146,7 +146,7 @@ class ScheduleObject(objects.Object):
     id = objects.Text()
     object = objects.Const("subscription_schedule")
     application = objects.Const(None)
-    billing_mode = BillingModeObject(source="*")
+    billing_mode = ScheduleBillingModeObject(source="*")
     canceled_at = objects.UnixTime()
     completed_at = objects.UnixTime()
     created = objects.UnixTime(source="created_at")
