@@ -9,8 +9,10 @@ class InvoicesConfig(AppConfig):
         from core import timeline
         from invoices import due
         from invoices.biller import InvoiceBiller
+        from invoices.overdue import OVERDUE
         from subscriptions.biller import use
 
         use(InvoiceBiller())
         timeline.register(due.FINALIZE)
         timeline.register(due.CLOSE)
+        timeline.register(OVERDUE)

@@ -17,6 +17,7 @@ from customers.locks import lock_customer, lock_customers
 from customers.numbers import take_numbers_of_many
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.pause import keep_paused, settle_paused
 from invoices.write import TOTALS, Computed, computed_invoice, rewrite_drafts
 from pricing.discounts import spend
 from subscriptions.models import ItemPeriod
@@ -75,7 +76,7 @@ def finalize_if_due(invoice_id: str, at: datetime) -> Invoice | None:
         invoice = lock_invoice(invoice_id)
         if not Invoice.objects.to_finalize(at).filter(pk=invoice.pk).exists():
             return None
-        return finalize_draft(invoice, at=at)
+        return finalize_draft(invoice, at=at) if keep_paused([invoice]) else invoice
 
 
 def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
@@ -87,7 +88,7 @@ def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
         invoices = list(due.select_for_update(no_key=True).order_by("automatically_finalizes_at", "pk"))
         for invoice in invoices:
             invoice.customer = customers[invoice.customer_id]
-        finalize_drafts(invoices, at=at)
+        finalize_drafts(keep_paused(invoices), at=at)
         return {invoice.pk for invoice in invoices}
 
 
@@ -118,6 +119,7 @@ def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime) -> None:
         rewrite_drafts(computed)
         freeze(computed, at)
         update_models(Invoice, some, WRITTEN)
+        settle_paused(some, at=at)
 
 
 def freeze(computed: Sequence[Computed], at: datetime) -> None:
@@ -156,14 +158,14 @@ def compute_drafts(invoices: Sequence[Invoice]) -> list[Computed]:
 def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
     """What drafts bill, from the slices of their lines, in the order of the lines, and from their invoice items."""
     slices: dict[str, dict[int, ItemPeriod]] = defaultdict(dict)
-    lines = InvoiceLine.objects.filter(invoice__in=invoices, item_period__isnull=False)
+    lines = InvoiceLine.objects.filter(invoice__any_of=[one.pk for one in invoices], item_period__isnull=False)
     for line in lines.select_related("item_period__item", "item_period__price").order_by("position"):
         assert line.item_period is not None, "filtered"
         if line.meter_id is None:
             line.item_period.paid_period = Period(line.period_start, line.period_end)
         slices[line.invoice_id].setdefault(line.item_period.pk, line.item_period)
     items: dict[str | None, list[InvoiceItem]] = defaultdict(list)
-    for item in InvoiceItem.objects.filter(invoice__in=invoices).order_by("-created_at", "-id"):
+    for item in InvoiceItem.objects.filter(invoice__any_of=[one.pk for one in invoices]).order_by("-created_at", "-id"):
         items[item.invoice_id].append(item)
     return [
         Wanted(

@@ -94,7 +94,7 @@ def gather(wanted: Sequence[Wanted]) -> list[Content]:
 def pending_items(customers: Iterable[Customer]) -> dict[str, list[InvoiceItem]]:
     """The invoice items of customers that no invoice has taken up yet, newest first, by customer."""
     found: dict[str, list[InvoiceItem]] = defaultdict(list)
-    rows = InvoiceItem.objects.filter(customer__in=list(customers), invoice=None)
+    rows = InvoiceItem.objects.filter(customer__any_of=[customer.pk for customer in customers], invoice=None)
     for item in rows.order_by("-created_at", "-id"):
         found[item.customer_id].append(item)
     return found
@@ -191,6 +191,6 @@ def _billed(wanted: Sequence[Wanted]) -> dict[int, Billed]:
     """What other invoices have billed of the same slices: of those that a threshold has billed before their end."""
     slices = [slice_.pk for each in wanted for slice_ in each.slices if slice_.price.is_metered]
     drafts = [each.invoice.pk for each in wanted if each.invoice]
-    lines = InvoiceLine.objects.filter(item_period__in=slices).exclude(invoice__in=drafts)
+    lines = InvoiceLine.objects.filter(item_period__any_of=slices).exclude(invoice__any_of=drafts)
     sums = lines.values("item_period").annotate(net=Sum(F("amount") - F("discount_total")), last=Max("revision"))
     return {row["item_period"]: Billed(int(row["net"]), row["last"] + 1) for row in sums.order_by()}

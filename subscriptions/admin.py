@@ -19,6 +19,7 @@ from customers.models import Customer
 from meters.aggregations import AGGREGATIONS
 from meters.usage import usage
 from pricing.records import usage_question
+from subscriptions import pause_admin as pause_admin  # for its buttons
 from subscriptions import schedule_admin as schedule_admin  # its pages
 from subscriptions.admin_forms import (
     CancelNowForm,
@@ -33,7 +34,15 @@ from subscriptions.change import Cancellation, update_subscription
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 from subscriptions.subscribe import create_subscription
 
-LABELS = {"Active": "success", "Ends": "warning", "Canceled": "danger"}
+LABELS = {
+    "Active": "success",
+    "Trialing": "info",
+    "Ends": "warning",
+    "Paused": "warning",
+    "Past Due": "danger",
+    "Unpaid": "danger",
+    "Canceled": "danger",
+}
 PERIODS_SHOWN = 24
 
 
@@ -74,6 +83,12 @@ class SubscriptionAdmin(VerbAdmin):
         "standing",
         "start_date",
         "billing_cycle_anchor",
+        "trial_start",
+        "trial_end",
+        "missing_payment_method",
+        "paused_at",
+        "pause_collection",
+        "pause_collection_resumes_at",
         "cancel_at",
         "canceled_at",
         "ended_at",
@@ -86,6 +101,11 @@ class SubscriptionAdmin(VerbAdmin):
             "Times",
             {"fields": ("start_date", "billing_cycle_anchor", "cancel_at", "canceled_at", "ended_at")},
         ),
+        ("Trial", {"classes": ("collapse",), "fields": ("trial_start", "trial_end", "missing_payment_method")}),
+        (
+            "Pause",
+            {"classes": ("collapse",), "fields": ("paused_at", "pause_collection", "pause_collection_resumes_at")},
+        ),
         (
             "More",
             {"classes": ("collapse",), "fields": ("id", "currency", "cancellation_feedback", "cancellation_comment")},
@@ -93,6 +113,7 @@ class SubscriptionAdmin(VerbAdmin):
     )
     add_fieldsets = (
         (None, {"fields": ("customer", "description")}),
+        ("Trial", {"classes": ("collapse",), "fields": ("trial_period_days", "missing_payment_method")}),
         (
             "Billing",
             {
@@ -103,7 +124,7 @@ class SubscriptionAdmin(VerbAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        open_period = Q(items__periods__closed_at=None)
+        open_period = Q(items__periods__closed_at=None) & ~Q(items__periods__kind=ItemPeriod.Kind.PAUSED)
         rows = super().get_queryset(request).prefetch_related("items__price__product")
         return rows.annotate(renews_at=Min("items__periods__ends_at", filter=open_period))
 
@@ -127,7 +148,8 @@ class SubscriptionAdmin(VerbAdmin):
 
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: Subscription) -> str:
-        return "Ends" if row.cancel_at and not row.has_ended else row.get_status_display()
+        ends = row.cancel_at and (row.is_active or row.is_trialing)
+        return "Ends" if ends else row.get_status_display()
 
     @display(description="Items")
     def what(self, row: Subscription) -> str:

@@ -11,6 +11,7 @@ class SubscriptionsConfig(AppConfig):
         from customers.test_clocks import limit_advance
         from subscriptions.cancel import cancel_all
         from subscriptions.clock import furthest_advance
+        from subscriptions.pause_collection import RESUME
         from subscriptions.schedule_end import cancel_schedules
         from subscriptions.schedule_run import ADVANCE
 
@@ -18,3 +19,4 @@ class SubscriptionsConfig(AppConfig):
         before_delete(cancel_all)
         timeline.register(ADVANCE)
         limit_advance(furthest_advance)
+        timeline.register(RESUME)

@@ -1,5 +1,6 @@
 """Ends subscriptions: now, at the end of the period, or at a given time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,10 +10,10 @@ from core.errors import InvalidRequest, NotFound
 from customers.models import Customer
 from subscriptions.biller import biller
 from subscriptions.locks import lock_for_change
-from subscriptions.models import ItemPeriod, Subscription, cadence_of
-from subscriptions.periods import next_boundary
+from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.refit import credit_rest, refit, running_slices
 from subscriptions.schedule_follow import end_with_subscription
+from subscriptions.slices import natural_end
 
 REQUESTED = "cancellation_requested"
 
@@ -54,14 +55,17 @@ def cancel_subscription(
 
 
 def end(subscription: Subscription, *, at: datetime) -> None:
-    """Mark a subscription whose periods are all closed as ended at `at`, and with it its schedule."""
-    subscription.status = Subscription.Status.CANCELED
+    """Mark a subscription whose periods are all closed as ended at `at`; a pause ends with it, and its
+    schedule."""
+    subscription.status = subscription.status_at_end
+    subscription.paused_at = None
     subscription.ended_at = at
     if subscription.canceled_at is None:
         subscription.canceled_at = at
     subscription.save(
         update_fields=[
             "status",
+            "paused_at",
             "ended_at",
             "canceled_at",
             "cancellation_reason",
@@ -83,12 +87,12 @@ def schedule_cancellation(
 ) -> None:
     """Set, move or (with neither argument) undo the time at which a subscription will end, and fit its open periods.
 
-    `cancel_at` may be "min_period_end" or "max_period_end". What that owes for licensed items waits for the next
-    invoice, or is on one at once (`invoice_now`). The caller holds the lock. Raises InvalidRequest.
+    `cancel_at` may be "min_period_end", "max_period_end" or "max_billed_until". What that owes for licensed items waits
+    for the next invoice, or is on one at once (`invoice_now`). The caller holds the lock. Raises InvalidRequest.
     """
-    naturals = {period: _natural_end(subscription, period) for period in running_slices(subscription)}
+    naturals = {period: natural_end(period, subscription) for period in running_slices(subscription)}
     ends = set(naturals.values())
-    when = _period_end(ends) if at_period_end else _resolve(cancel_at, ends)
+    when = _period_end(ends) if at_period_end else _resolve(cancel_at, naturals)
     if when is not None and when <= at:
         raise InvalidRequest("cancel_at must be in the future.", param="cancel_at")
     fitted = {period: min(natural, when) if when else natural for period, natural in naturals.items()}
@@ -115,13 +119,6 @@ def set_reason(subscription: Subscription, reason: Reason | None) -> None:
         subscription.cancellation_feedback = reason.feedback
 
 
-def _natural_end(subscription: Subscription, period: ItemPeriod) -> datetime:
-    """Where a period would end if the subscription went on."""
-    if period.kind == ItemPeriod.Kind.TRIAL and subscription.trial_end is not None:
-        return subscription.trial_end
-    return next_boundary(subscription.anchor, cadence_of(period.price), period.starts_at)
-
-
 def _period_end(ends: set[datetime]) -> datetime:
     if len(ends) > 1:
         raise InvalidRequest(
@@ -132,10 +129,13 @@ def _period_end(ends: set[datetime]) -> datetime:
     return min(ends)
 
 
-def _resolve(cancel_at: datetime | str | None, ends: set[datetime]) -> datetime | None:
+def _resolve(cancel_at: datetime | str | None, naturals: Mapping[ItemPeriod, datetime]) -> datetime | None:
     if cancel_at == "min_period_end":
-        return min(ends)
+        return min(naturals.values())
     if cancel_at == "max_period_end":
-        return max(ends)
-    assert not isinstance(cancel_at, str), "only the two words are let through"
+        return max(naturals.values())
+    if cancel_at == "max_billed_until":
+        # What is licensed is billed until its period ends, what is metered until its period began.
+        return max(slice.starts_at if slice.quantity is None else end for slice, end in naturals.items())
+    assert not isinstance(cancel_at, str), "only these words are let through"
     return cancel_at

@@ -13,8 +13,10 @@ from core.errors import InvalidRequest, ParametersExclusive
 from subscriptions.cancel import Reason, schedule_cancellation, set_reason
 from subscriptions.locks import lock_for_change
 from subscriptions.models import Subscription
+from subscriptions.pause_collection import Collection, pause_collection
 from subscriptions.schedule_follow import check_own_end, follow_subscription
 from subscriptions.subscribe import check_collection
+from subscriptions.trials import Trial, change_trial
 
 UNSET = object()
 
@@ -37,8 +39,11 @@ def update_subscription(
     at: datetime,
     metadata: Given = None,
     cancellation: Cancellation | None = None,
+    collection: Collection | None = None,
+    trial: Trial | None = None,
 ) -> Subscription:
-    """Set description, collection_method or days_until_due, and when the subscription is to end; merge `metadata`.
+    """Set description, collection_method or days_until_due, when the subscription is to end, whether its invoices are
+    collected, and its trial; merge `metadata`.
 
     Raises NotFound, InvalidRequest. Locks the customer.
     """
@@ -46,7 +51,7 @@ def update_subscription(
     with transaction.atomic():
         subscription, at = lock_for_change(subscription_id, at)
         if subscription.has_ended:
-            _check_ended(changes, cancellation)
+            _check_ended(changes, cancellation, bool(collection or trial))
         for name, value in changes.items():
             setattr(subscription, name, value)
         if "collection_method" in changes and not _is_sent(subscription):
@@ -55,8 +60,13 @@ def update_subscription(
         check_collection(subscription.collection_method, subscription.days_until_due)
         set_reason(subscription, cancellation.reason)
         subscription.save()
+        if collection:
+            pause_collection(subscription, collection, at=at)
+        if trial:
+            change_trial(subscription, trial, at=at.replace(microsecond=0), prorate=cancellation.prorate)
         follow_subscription(subscription, at)
-        _schedule(subscription, cancellation, at)
+        if not subscription.has_ended:
+            _schedule(subscription, cancellation, at)
         return subscription
 
 
@@ -64,9 +74,9 @@ def _is_sent(subscription: Subscription) -> bool:
     return subscription.collection_method == Subscription.CollectionMethod.SEND_INVOICE
 
 
-def _check_ended(changes: Mapping[str, Any], cancellation: Cancellation) -> None:
+def _check_ended(changes: Mapping[str, Any], cancellation: Cancellation, says_more: bool) -> None:
     says_when = cancellation.cancel_at is not UNSET or cancellation.cancel_at_period_end is not UNSET
-    if says_when or changes:
+    if says_when or changes or says_more:
         raise InvalidRequest("A canceled subscription can only update its cancellation_details and metadata.")
 
 

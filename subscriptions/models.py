@@ -22,6 +22,17 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """Subscriptions that have not ended."""
         return self.exclude(status__in=Subscription.ENDED)
 
+    def on_clock(self, clock: str | None) -> Self:
+        """Those of customers on the given test clock, or of those that live in real time."""
+        return self.filter(customer__test_clock=clock)
+
+    def to_resume(self, at: datetime) -> Self:
+        """Running ones whose invoices are to be collected again at `at`."""
+        return self.running().filter(pause_collection_resumes_at__lte=at)
+
+    def next_resumption(self) -> datetime | None:
+        return self.running().aggregate(earliest=Min("pause_collection_resumes_at"))["earliest"]
+
 
 class Subscription(models.Model):
     """A customer's standing order: items at prices, billed period by period from one anchor."""
@@ -69,6 +80,7 @@ class Subscription(models.Model):
         UNUSED = "unused"
 
     ENDED = (Status.CANCELED, Status.INCOMPLETE_EXPIRED)
+    PAUSABLE = (Status.ACTIVE, Status.PAST_DUE, Status.UNPAID)
 
     id = IdField(prefix="sub")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="subscriptions")
@@ -139,6 +151,13 @@ class Subscription(models.Model):
 
     class Meta:
         ordering = ("-created_at", "-id")
+        indexes = (
+            models.Index(
+                fields=["pause_collection_resumes_at"],
+                condition=Q(pause_collection_resumes_at__isnull=False),
+                name="subscription_to_resume",
+            ),
+        )
         constraints = (
             models.CheckConstraint(
                 condition=Q(
@@ -202,6 +221,33 @@ class Subscription(models.Model):
         return self.status in self.ENDED
 
     @property
+    def is_trialing(self) -> bool:
+        return self.status == self.Status.TRIALING
+
+    @property
+    def is_paused(self) -> bool:
+        return self.status == self.Status.PAUSED
+
+    @property
+    def can_pause(self) -> bool:
+        return self.status in self.PAUSABLE
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == self.Status.ACTIVE
+
+    @property
+    def status_at_end(self) -> str:
+        """What it becomes when it ends; one that never began expires."""
+        never_began = self.status in (self.Status.INCOMPLETE, self.Status.INCOMPLETE_EXPIRED)
+        return self.Status.INCOMPLETE_EXPIRED if never_began else self.Status.CANCELED
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether its invoices are sent to be paid, instead of being charged."""
+        return self.collection_method == self.CollectionMethod.SEND_INVOICE
+
+    @property
     def is_flexible(self) -> bool:
         return self.billing_mode == self.BillingMode.FLEXIBLE
 
@@ -219,8 +265,9 @@ class SubscriptionItemQuerySet(models.QuerySet["SubscriptionItem"]):
         return self.filter(deleted_at=None)
 
     def with_current_period(self) -> Self:
-        """Items with `current_period_start` and `_end`: of the open period, or the last one of all."""
-        latest = ItemPeriod.objects.filter(item=OuterRef("pk")).order_by("-starts_at", "-pk")
+        """Items with `current_period_start` and `_end`: of the open period, or the last one of all; of a paused
+        subscription that which the pause has ended."""
+        latest = ItemPeriod.objects.unpaused().filter(item=OuterRef("pk")).order_by("-starts_at", "-pk")
         return self.select_related("price").annotate(
             current_period_start=Subquery(latest.values(start=Coalesce("period_starts_at", "starts_at"))[:1]),
             current_period_end=Subquery(latest.values("ends_at")[:1]),
@@ -273,6 +320,14 @@ class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):
     def unbilled(self) -> Self:
         """Periods not closed yet: those that run, and parts cut off by a change that wait for the next invoice."""
         return self.filter(closed_at=None)
+
+    def unpaused(self) -> Self:
+        """Periods in which the subscription ran."""
+        return self.exclude(kind=ItemPeriod.Kind.PAUSED)
+
+    def waiting(self) -> Self:
+        """Parts cut off by a change whose usage is not billed yet."""
+        return self.filter(closed_at=None, is_cut=True, kind=ItemPeriod.Kind.REGULAR)
 
     def due(self, at: datetime) -> Self:
         """Periods to be closed at `at`; those that end when a phase of a schedule begins wait until it has begun."""

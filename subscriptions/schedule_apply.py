@@ -8,6 +8,7 @@ from api.metadata import merge
 from subscriptions.apply import apply_plan
 from subscriptions.biller import biller
 from subscriptions.cancel import schedule_cancellation
+from subscriptions.interrupt import NOW
 from subscriptions.models import ItemPeriod, SchedulePhase, Subscription, SubscriptionItem, SubscriptionSchedule
 from subscriptions.moves import NONE, Proration
 from subscriptions.phases import Standing, continued, effective
@@ -15,6 +16,7 @@ from subscriptions.plan import ItemChange, Planned, live_items, plan_items
 from subscriptions.schedule_extras import bill_once, set_phase_discounts
 from subscriptions.slices import Kind, close_slices, next_slice
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
+from subscriptions.trials import Trial, change_trial
 
 ANCHOR, AUTOMATIC = "billing_cycle_anchor", "automatic"
 
@@ -36,6 +38,7 @@ def start_subscription(schedule: SubscriptionSchedule, phase: SchedulePhase, *, 
         metadata=merge({}, phase.metadata),
         billing_mode=schedule.billing_mode,
         schedule=schedule.pk,
+        trial=Trial(end=phase.trial_end),
     )
 
     def put_in_force(subscription: Subscription) -> None:
@@ -67,6 +70,7 @@ def apply_phase(subscription: Subscription, phase: SchedulePhase, defaults: dict
         biller().invoice_now(subscription, at=at, slices=begun)
     subscription.refresh_from_db()
     _change_items(subscription, phase, at=start, resets=resets and not ending, behavior=phase.proration_behavior)
+    _set_trial(subscription, phase, at=start, prorate=phase.proration_behavior != NONE)
     _set_items(subscription, phase, at=start)  # of those that have come with this change too
 
 
@@ -76,6 +80,7 @@ def change_current(
     """Change a running subscription into what its current phase has become."""
     _set_settings(subscription, effective(phase.own_settings, defaults), phase, at=at)
     _change_items(subscription, phase, at=at, resets=False, behavior=behavior)
+    _set_trial(subscription, phase, at=at, prorate=behavior != NONE)
     _set_items(subscription, phase, at=at)
 
 
@@ -124,6 +129,8 @@ def _turn_over(
         subscription.billing_cycle_anchor, subscription.anchor_day = start, None
         subscription.billing_cycle_anchor_config = None
         subscription.save(update_fields=["billing_cycle_anchor", "anchor_day", "billing_cycle_anchor_config"])
+    if phase.trial_end is not None:
+        _begin_trial(subscription, start, phase.trial_end)
     items = {period.item_id for period in ending}
     for plan in plan_items(subscription, changes_for(subscription, phase)):
         if plan.item is None:
@@ -134,6 +141,25 @@ def _turn_over(
     if subscription.is_flexible or not used:
         return []
     return _turn_apart([period for period in ending if not period.price.is_metered], subscription, start)
+
+
+def _begin_trial(subscription: Subscription, at: datetime, until: datetime) -> None:
+    """Let periods that follow at `at` be of a trial: it begins with nothing to interrupt."""
+    if subscription.is_flexible or subscription.trial_start is None:
+        subscription.trial_start = at
+    subscription.status = Subscription.Status.TRIALING
+    subscription.trial_end = subscription.billing_cycle_anchor = until
+    subscription.anchor_day = None
+    subscription.save(update_fields=["status", "trial_start", "trial_end", "billing_cycle_anchor", "anchor_day"])
+
+
+def _set_trial(subscription: Subscription, phase: SchedulePhase, *, at: datetime, prorate: bool) -> None:
+    """Give a running subscription the trial of a phase, or end it where the phase says that it is over."""
+    if phase.trial_end is None or phase.trial_end == subscription.trial_end:
+        return
+    is_over = phase.trial_end <= at
+    change_trial(subscription, Trial(end=NOW if is_over else phase.trial_end), at=at, prorate=prorate)
+    subscription.refresh_from_db()
 
 
 def _retarget(item: SubscriptionItem, plan: Planned, at: datetime) -> None:

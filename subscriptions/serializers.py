@@ -9,6 +9,13 @@ from api import objects, params
 from api.params import ListParams, Params
 from pricing.serializers import PlanObject, PriceObject
 from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.pause_serializers import (
+    PauseCollectionObject,
+    PauseCollectionParams,
+    StatusDetailsObject,
+    TrialSettingsObject,
+    TrialSettingsParams,
+)
 
 STRIPE_STATUSES = (
     "active",
@@ -143,22 +150,22 @@ class SubscriptionParams(Params):
         "payment_settings",
         "pending_invoice_item_interval",
         "transfer_data",
-        "trial_end",
         "trial_from_plan",
-        "trial_settings",
     )
 
-    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end"))
+    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end", "max_billed_until"))
     cancel_at_period_end = params.Boolean()
     collection_method = params.Choice(Subscription.CollectionMethod)
     days_until_due = params.Integer(minimum=0, maximum=365)
     description = params.String(unset=True, max_length=500)
     metadata = params.MetadataParam()
     proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
+    trial_end = params.UnixTime(words=("now",))
+    trial_settings = params.Hash(TrialSettingsParams)
 
 
 class CreateSubscription(SubscriptionParams):
-    later = (*SubscriptionParams.later, "customer_account", "trial_period_days")
+    later = (*SubscriptionParams.later, "customer_account")
 
     backdate_start_date = params.UnixTime()
     billing_cycle_anchor = params.UnixTime()
@@ -167,17 +174,16 @@ class CreateSubscription(SubscriptionParams):
     currency = params.String(max_length=3)
     customer = params.String(required=True)
     items = params.Array(ItemParams, required=True, max_length=100)
+    trial_period_days = params.Integer(minimum=1, maximum=730)
 
 
 class UpdateSubscription(SubscriptionParams):
-    later = (
-        *SubscriptionParams.later,
-        "pause_collection",
-    )
+    later = (*SubscriptionParams.later,)
 
     billing_cycle_anchor = params.Choice(["now", "unchanged"])
     cancellation_details = params.Hash(CancellationDetailsParams)
     items = params.Array(ChangeItemParams, max_length=100)
+    pause_collection = params.Hash(PauseCollectionParams, unset=True)
     proration_date = params.UnixTime()
 
 
@@ -312,7 +318,7 @@ class SubscriptionObject(objects.Object):
     metadata = objects.Metadata()
     next_pending_invoice_item_invoice = objects.Const(None)
     on_behalf_of = objects.Const(None)
-    pause_collection = objects.Const(None)
+    pause_collection = PauseCollectionObject(source="*")
     payment_settings = objects.Fixed(
         {
             "payment_method_options": None,
@@ -326,10 +332,9 @@ class SubscriptionObject(objects.Object):
     schedule = objects.ObjectId(source="schedule_id")
     start_date = objects.UnixTime()
     status = objects.Text()
+    status_details = StatusDetailsObject(source="*")
     test_clock = objects.ObjectId(source="customer.test_clock_id")
     transfer_data = objects.Const(None)
-    trial_end = objects.Const(None)
-    trial_settings = objects.Fixed(
-        {"end_behavior": {"billing_cycle_anchor": None, "missing_payment_method": "create_invoice"}}
-    )
-    trial_start = objects.Const(None)
+    trial_end = objects.UnixTime()
+    trial_settings = TrialSettingsObject(source="*")
+    trial_start = objects.UnixTime()

@@ -18,6 +18,7 @@ from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, Sub
 from subscriptions.parts import MOST_BACKDATED
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
+from subscriptions.trials import Trial, first_trial, first_trial_end
 
 MAX_ITEMS = 20
 SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # as Stripe allows
@@ -50,6 +51,7 @@ class SubscriptionSpec:
     currency: str | None = None
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    trial: Trial = field(default_factory=Trial)
     schedule: str | None = None
 
 
@@ -74,7 +76,8 @@ def create_subscription(
         prices = prices_of(spec.items)
         _check_intervals(spec, prices)
         currency = common_currency(customer, prices, spec.currency)
-        anchor = _anchor(spec, prices, at, start)
+        trial_end = first_trial_end(spec.trial, at=at)
+        anchor = _anchor(spec, prices, trial_end or at, trial_end or start)
         subscription = Subscription.objects.create(
             customer=customer,
             currency=currency,
@@ -88,6 +91,7 @@ def create_subscription(
             created_at=at,
             description=spec.description,
             metadata=dict(spec.metadata),
+            **first_trial(spec.trial, at, trial_end),
         )
         _open_items(subscription, spec, prices, at)
         set_currency(customer, currency)
@@ -228,7 +232,9 @@ def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime, start
     if spec.billing_cycle_anchor is None:
         return Anchor(at=at if spec.billing_mode == Subscription.BillingMode.CLASSIC else start)
     if spec.billing_cycle_anchor < at:
-        raise InvalidRequest("billing_cycle_anchor cannot be in the past.", param="billing_cycle_anchor")
+        raise InvalidRequest(
+            "billing_cycle_anchor cannot be in the past, or within the trial.", param="billing_cycle_anchor"
+        )
     latest = min(boundary(Anchor(at=at), cadence, 1) for cadence in cadences)
     if spec.billing_cycle_anchor > latest:
         raise InvalidRequest(

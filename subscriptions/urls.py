@@ -5,7 +5,11 @@ from subscriptions.usage_record_views import UsageRecordView
 from subscriptions.views import SubscriptionView
 
 urlpatterns = [
-    *resource_routes(SubscriptionView, "subscriptions", actions={"migrate": "migrate"}),
+    *resource_routes(
+        SubscriptionView,
+        "subscriptions",
+        actions={"migrate": "migrate", "pause": "pause", "resume": "resume"},
+    ),
     *resource_routes(SubscriptionItemView, "subscription_items"),
     *resource_routes(
         SubscriptionScheduleView, "subscription_schedules", actions={"cancel": "cancel", "release": "release"}

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from api import metadata, resources
 from api.views import ResourceView
 from core import clock
+from core.errors import NotSupported
 from subscriptions.cancel import Reason, cancel_subscription
 from subscriptions.change import UNSET, Cancellation, update_subscription
 from subscriptions.item_views import item_changes, proration
@@ -18,6 +19,9 @@ from subscriptions.items import change_items
 from subscriptions.migrate import migrate_to_flexible
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 from subscriptions.moves import ALWAYS_INVOICE, NONE
+from subscriptions.pause import Pause, Resumption, pause_subscription, resume_subscription
+from subscriptions.pause_collection import Collection
+from subscriptions.pause_serializers import PauseSubscription, ResumeSubscription
 from subscriptions.resources import SUBSCRIPTION
 from subscriptions.serializers import (
     CancelSubscription,
@@ -27,6 +31,7 @@ from subscriptions.serializers import (
     UpdateSubscription,
 )
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
+from subscriptions.trials import Trial
 
 
 class SubscriptionView(ResourceView):
@@ -37,6 +42,8 @@ class SubscriptionView(ResourceView):
         "destroy": CancelSubscription,
         "migrate": MigrateSubscription,
         "list": ListSubscriptions,
+        "pause": PauseSubscription,
+        "resume": ResumeSubscription,
     }
     deleting_actions = frozenset()  # DELETE cancels, and answers with the subscription
 
@@ -64,6 +71,8 @@ class SubscriptionView(ResourceView):
                 invoice_now=given.get("proration_behavior") == ALWAYS_INVOICE,
                 reason=_reason(given),
             ),
+            collection=_collection(given),
+            trial=_trial(given),
             at=clock.now(),
         )
         return self._answer_fresh(subscription)
@@ -82,6 +91,12 @@ class SubscriptionView(ResourceView):
 
     def migrate(self, request: Request, id: str) -> Response:
         return self._answer_fresh(migrate_to_flexible(id, at=clock.now()))
+
+    def pause(self, request: Request, id: str) -> Response:
+        return self._answer_fresh(pause_subscription(id, pause=_pause(self.read()), at=clock.now()))
+
+    def resume(self, request: Request, id: str) -> Response:
+        return self._answer_fresh(resume_subscription(id, resumption=_resumption(self.read()), at=clock.now()))
 
     def filter(self, queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
         """Of a clock's subscriptions only those asked for by customer or clock (as Stripe does)."""
@@ -124,6 +139,41 @@ def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
         currency=given.get("currency"),
         description=given.get("description") or "",
         metadata=metadata.merge({}, given.get("metadata")),
+        trial=_trial(given) or Trial(),
+    )
+
+
+def _trial(given: Mapping[str, Any]) -> Trial | None:
+    settings = given.get("trial_settings", {}).get("end_behavior", {})
+    wished = Trial(given.get("trial_end"), given.get("trial_period_days"), settings.get("missing_payment_method"))
+    return None if wished == Trial() else wished
+
+
+def _collection(given: Mapping[str, Any]) -> Collection | None:
+    return Collection(**(given["pause_collection"] or {})) if "pause_collection" in given else None
+
+
+def _pause(given: Mapping[str, Any]) -> Pause:
+    bill_for = given.get("bill_for", {})
+    return Pause(
+        bill_usage=bill_for.get("outstanding_usage_through", {}).get("type") != "none",
+        credit_from=bill_for.get("unused_time_from", {}).get("type", "now"),
+        invoice_at_once=given.get("invoicing_behavior") == "invoice",
+    )
+
+
+def _resumption(given: Mapping[str, Any]) -> Resumption:
+    """The anchor comes as a word or as a hash; nothing can be paid yet that a resumption could wait for."""
+    if given.get("payment_behavior") == "resume_on_payment_success":
+        raise NotSupported(
+            "Waiting for a payment is not supported yet: pass payment_behavior=resume_on_payment_attempt.",
+            param="payment_behavior",
+        )
+    anchor = given.get("billing_cycle_anchor", "now")
+    return Resumption(
+        anchor=anchor if isinstance(anchor, str) else anchor["type"],
+        proration_behavior=given.get("proration_behavior", "create_prorations"),
+        proration_date=given.get("proration_date"),
     )
 
 
@@ -146,7 +196,7 @@ def _by_period(queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> Qu
     for name, column in (("current_period_start", "begun"), ("current_period_end", "ends_at")):
         if name in given:
             bounds = {f"{column}__{bound}": at for bound, at in given[name].items()}
-            periods = ItemPeriod.objects.open().annotate(begun=Coalesce("period_starts_at", "starts_at"))
+            periods = ItemPeriod.objects.open().unpaused().annotate(begun=Coalesce("period_starts_at", "starts_at"))
             periods = periods.filter(**bounds)
             queryset = queryset.filter(pk__in=periods.values_list("item__subscription_id", flat=True))
     return queryset

@@ -56,7 +56,12 @@ def _totals(customer: Customer, invoices: Invoices) -> Iterator[str]:
 
 
 def _one_invoice_a_cycle(customer: Customer, invoices: Invoices) -> Iterator[str]:
-    cycles = Counter((invoice.subscription_id, invoice.billing_reason, invoice.period_end) for invoice in invoices)
+    once = (Invoice.BillingReason.SUBSCRIPTION_CREATE, Invoice.BillingReason.SUBSCRIPTION_CYCLE)  # changes make more
+    cycles = Counter(
+        (invoice.subscription_id, invoice.billing_reason, invoice.period_end)
+        for invoice in invoices
+        if invoice.billing_reason in once
+    )
     yield from (f"{count} invoices for {cycle}" for cycle, count in cycles.items() if count > 1)
 
 

@@ -25,6 +25,7 @@ from subscriptions.cancel import cancel_subscription
 from subscriptions.items import change_items
 from subscriptions.models import ItemPeriod
 from subscriptions.moves import ALWAYS_INVOICE, Proration
+from subscriptions.pause import pause_subscription
 from subscriptions.plan import ItemChange
 from tests import make
 from tests.faults import broken
@@ -82,8 +83,19 @@ def update(account: Account) -> Verb:
     return lambda: update_customer(account.customer.pk, changes={"name": "Grace"})
 
 
-VERBS = (close, finalize, cancel, change, record, pay, void, update)
-AT_EVERY_STEP = {(close, finalize), (close, cancel), (change, close), (finalize, record)}
+def pause(account: Account) -> Verb:
+    return lambda: pause_subscription(account.subscription.pk, at=MAR - SECOND)
+
+
+VERBS = (close, finalize, cancel, change, record, pay, void, update, pause)
+AT_EVERY_STEP = {
+    (close, finalize),
+    (close, cancel),
+    (change, close),
+    (finalize, record),
+    (pause, close),
+    (pause, cancel),
+}
 PAIRS = list(product(VERBS, VERBS))
 
 

@@ -343,3 +343,49 @@ def test_discounts_taxes_and_single_charges_of_phases(wire: Wire) -> None:
         [half.id, tenth.id, tenth.id],
         vat.id,
     )
+
+
+def test_a_phase_may_be_a_trial(wire: Wire) -> None:
+    """Free in January, 1000 from February; a second trial begins with a phase, and the anchor goes with its end."""
+    clock, meter = wire.clock(), wire.meter()
+    customer, base, usage = wire.customer(clock), wire.price(unit_amount=1000), wire.price(meter, unit_amount=10)
+    middle = APR + 14 * DAY
+    made = schedule(
+        wire,
+        customer,
+        phase(base, usage, iterations=1, trial=True),
+        phase(base, usage, iterations=2),
+        phase(base, usage, end_date=MAY, trial_end=middle),
+    )
+    assert [(one.trial, one.trial_end) for one in made.phases] == [(True, FEB), (False, None), (False, middle)]
+    subscription = wire.v1.subscriptions.retrieve(made.subscription)
+    assert (subscription.status, subscription.trial_end, subscription.billing_cycle_anchor) == ("trialing", FEB, FEB)
+    wire.send(meter, customer, "7")
+    wire.advance(clock, FEB)
+    assert wire.v1.subscriptions.retrieve(made.subscription).status == "active"
+    assert lines(wire.invoices(customer)[-1]) == [(1000, FEB, MAR)]
+    wire.advance(clock, MAR)
+    wire.send(meter, customer, "3", at=MAR)
+    wire.advance(clock, APR)
+    subscription = wire.v1.subscriptions.retrieve(made.subscription)
+    assert (subscription.status, subscription.trial_end) == ("trialing", middle)
+    assert lines(wire.invoices(customer)[-1]) == [(30, MAR, APR)]
+    wire.advance(clock, middle)
+    assert wire.v1.subscriptions.retrieve(made.subscription).billing_cycle_anchor == middle
+    assert lines(wire.invoices(customer)[-1]) == [(1000, middle, unix(2026, 5, 15))]
+    assert fetch(wire, made).status == "active"
+
+
+def test_a_trial_may_begin_in_the_middle_of_a_period_and_end_early(wire: Wire) -> None:
+    clock = wire.clock(FEB)
+    customer, base = wire.customer(clock), wire.price(unit_amount=2800)
+    middle, later = FEB + 14 * DAY, FEB + 21 * DAY
+    made = schedule(wire, customer, phase(base, end_date=middle), phase(base, end_date=MAR, trial_end=later))
+    wire.advance(clock, middle)
+    assert wire.v1.subscriptions.retrieve(made.subscription).status == "trialing"
+    wire.advance(clock, middle + DAY)
+    wire.v1.subscription_schedules.update(
+        made.id, {"phases": [phase(base, start_date=middle, end_date=MAR, trial_end="now")]}
+    )
+    assert wire.v1.subscriptions.retrieve(made.subscription).status == "active"
+    assert sum(one.total for one in wire.invoices(customer)) == 2800 - 1400 + 2800

@@ -221,7 +221,7 @@ def test_an_event_at_the_start_counts_and_one_at_the_end_does_not(wire: Wire) ->
             "billing_cycle_anchor_config",
             None,
         ),
-        ({"trial_period_days": 7}, "trial_period_days", "parameter_unknown"),
+        ({"trial_from_plan": True}, "trial_from_plan", "parameter_unknown"),
         ({"description": "d" * 501}, "description", None),
     ],
 )
@@ -373,6 +373,13 @@ def test_canceling_at_the_first_or_last_period_end(wire: Wire) -> None:
         assert going.cancel_at == end
     wire.v1.subscriptions.update(subscription.id, {"cancel_at": ""})
     assert invalid(wire.v1.subscriptions.update, subscription.id, {"cancel_at_period_end": True}).param
+    # Nothing of this is billed in advance, so it is billed until now; a licensed item is to the end of its period.
+    billed = {"cancel_at": "max_billed_until"}
+    assert invalid(wire.v1.subscriptions.update, subscription.id, billed).param == "cancel_at"
+    wire.v1.subscription_items.create(
+        {"subscription": subscription.id, "price": wire.price(interval="day", count=10).id}
+    )
+    assert wire.v1.subscriptions.update(subscription.id, billed).cancel_at == JAN + 10 * DAY
 
 
 def test_a_licensed_item_that_ends_within_its_first_period_bills_its_share(wire: Wire) -> None:
