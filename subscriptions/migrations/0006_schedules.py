@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('customers', '0004_notify_of_changed_customers'),
-        ('subscriptions', '0005_slices_after_changes'),
+        ('subscriptions', '0007_status_moves'),
     ]
 
     operations = [
