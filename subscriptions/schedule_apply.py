@@ -14,6 +14,7 @@ from subscriptions.moves import NONE, Proration
 from subscriptions.phases import Standing, continued, effective
 from subscriptions.plan import ItemChange, Planned, live_items, plan_items
 from subscriptions.schedule_extras import bill_once, set_phase_discounts
+from subscriptions.schedule_phases import collection_in
 from subscriptions.slices import Kind, close_slices, next_slice
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
 from subscriptions.trials import Trial, change_trial
@@ -32,8 +33,8 @@ def start_subscription(schedule: SubscriptionSchedule, phase: SchedulePhase, *, 
         items=[ItemSpec(item["price"], item["quantity"], merge({}, item["metadata"])) for item in phase.items],
         backdate=phase.start_date if backdates else None,
         prorate=phase.proration_behavior != NONE,
-        collection_method=holds.get("collection_method") or Subscription.CollectionMethod.CHARGE_AUTOMATICALLY,
-        days_until_due=(holds.get("invoice_settings") or {}).get("days_until_due"),
+        collection_method=collection_in(holds),
+        days_until_due=holds.get("invoice_settings", {}).get("days_until_due"),
         description=holds.get("description") or "",
         metadata=merge({}, phase.metadata),
         billing_mode=schedule.billing_mode,
@@ -62,7 +63,7 @@ def apply_phase(subscription: Subscription, phase: SchedulePhase, defaults: dict
     resets = holds.get(ANCHOR, AUTOMATIC) != AUTOMATIC
     _set_settings(subscription, holds, phase, at=start)
     bill_once(subscription, phase, at=start)
-    ending = _ending(subscription, start)
+    ending = _ending(subscription, start, all_of_them=resets)
     begun = _turn_over(subscription, phase, ending, resets=resets) if ending else []
     _set_items(subscription, phase, at=start)
     biller().bill_due(subscription, at=at)
@@ -111,9 +112,11 @@ def _metered(phase: SchedulePhase) -> set[str]:
     return {item["price"] for item in phase.items if item["quantity"] is None}
 
 
-def _ending(subscription: Subscription, at: datetime) -> list[ItemPeriod]:
-    running = ItemPeriod.objects.open().filter(item__subscription=subscription, ends_at=at)
-    return list(running.select_related("item", "price"))
+def _ending(subscription: Subscription, at: datetime, *, all_of_them: bool) -> list[ItemPeriod]:
+    """The periods that end at an instant; none if `all_of_them` are to and one goes on."""
+    running = list(ItemPeriod.objects.open().filter(item__subscription=subscription).select_related("item", "price"))
+    ending = [period for period in running if period.ends_at == at]
+    return [] if all_of_them and len(ending) < len(running) else ending
 
 
 def _turn_over(
@@ -207,18 +210,19 @@ def _change_items(
 
 
 def _set_settings(subscription: Subscription, holds: dict[str, Any], phase: SchedulePhase, *, at: datetime) -> None:
-    """What of a phase is about the subscription as a whole; where it says nothing, that stays as it is."""
-    invoicing = dict(holds.get("invoice_settings") or {})
-    days = invoicing.pop("days_until_due", None)
-    if holds.get("collection_method"):
-        subscription.collection_method, subscription.days_until_due = holds["collection_method"], days
+    """What of a phase is about the subscription as a whole.
+
+    Where it says nothing that stays as it is, but for the way of collection and discounts.
+    """
+    invoicing = dict(holds.get("invoice_settings", {}))
+    subscription.days_until_due = invoicing.pop("days_until_due", None)
+    subscription.collection_method = collection_in(holds)
+    subscription.invoice_settings = {**subscription.invoice_settings, **invoicing}
     if holds.get("description") is not None:
         subscription.description = holds["description"]
-    thresholds = holds.get("billing_thresholds") or {}
-    subscription.threshold_amount = thresholds.get("amount_gte")
-    subscription.threshold_resets_anchor = thresholds.get("reset_billing_cycle_anchor", False)
-    if invoicing:
-        subscription.invoice_settings = {**subscription.invoice_settings, **invoicing}
+    if holds.get("billing_thresholds") is not None:
+        subscription.threshold_amount = holds["billing_thresholds"].get("amount_gte")
+        subscription.threshold_resets_anchor = holds["billing_thresholds"].get("reset_billing_cycle_anchor", False)
     if phase.default_tax_rates is not None:
         subscription.default_tax_rates = phase.default_tax_rates
     subscription.metadata = merge(subscription.metadata, phase.metadata)

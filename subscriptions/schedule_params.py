@@ -113,7 +113,7 @@ class UpdatePhaseParams(PhaseParams):
 
 
 class FlexibleParams(Params):
-    proration_discounts = params.Choice(Subscription.ProrationDiscounts)
+    proration_discounts = params.Choice(["included"])
 
 
 class ScheduleBillingModeParams(Params):

@@ -8,7 +8,7 @@ from typing import Any
 from core.errors import InvalidRequest, ParametersExclusive
 from customers.models import Customer
 from pricing.models import Price
-from subscriptions.models import SchedulePhase, cadence_of
+from subscriptions.models import SchedulePhase, Subscription, cadence_of
 from subscriptions.periods import Cadence, Period
 from subscriptions.phases import Asked, effective, spans, within
 from subscriptions.schedule_extras import check_extras
@@ -75,10 +75,8 @@ def make_phases(given: Sequence[Given], frame: Frame) -> list[SchedulePhase]:
 def check_phase(phase: SchedulePhase, defaults: Mapping[str, Any]) -> None:
     """Raises ParameterMissing or InvalidRequest where what holds in a phase does not go together."""
     holds = effective(phase.own_settings, defaults)
-    method = holds.get("collection_method")
-    if method is not None:
-        with within("invoice_settings"):
-            check_collection(method, (holds.get("invoice_settings") or {}).get("days_until_due"))
+    with within("invoice_settings"):
+        check_collection(collection_in(holds), holds.get("invoice_settings", {}).get("days_until_due"))
     if phase.trial_end is not None and not phase.start_date <= phase.trial_end <= phase.end_date:
         raise InvalidRequest("The trial must end within its phase.", param="trial_end")
 
@@ -88,6 +86,11 @@ def as_given(phase: SchedulePhase) -> dict[str, Any]:
     kept = {name: getattr(phase, name) for name in KEPT if getattr(phase, name) is not None}
     trial = {} if phase.trial or phase.trial_end is None else {"trial_end": phase.trial_end}
     return {"start_date": phase.start_date, "end_date": phase.end_date, **kept, **trial}
+
+
+def collection_in(holds: Mapping[str, Any]) -> str:
+    """How invoices of a phase are collected: by themselves where nothing else is said, as at Stripe."""
+    return str(holds.get("collection_method") or Subscription.CollectionMethod.CHARGE_AUTOMATICALLY)
 
 
 def default_settings(given: Mapping[str, Any]) -> dict[str, Any]:

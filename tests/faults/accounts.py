@@ -10,8 +10,10 @@ from invoices.close import close_period
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from meters.models import Meter
 from pricing.models import Price
-from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.models import ItemPeriod, SchedulePhase, Subscription, SubscriptionSchedule
 from subscriptions.pause import pause_subscription
+from subscriptions.schedule_phases import as_given
+from subscriptions.schedules import ScheduleChange, adopt_subscription, update_schedule
 from subscriptions.trials import Trial
 from tests import make
 from tests.make import JAN, utc
@@ -23,6 +25,7 @@ HOUR = timedelta(hours=1)
 UNTOLD = {"id", "customer_id", "subscription_id", "invoice_id", "item_id", "subscription_item_id", "item_period_id"}
 UNTOLD |= {"invoice_item_id", "credited_lines"}
 UNTOLD |= {"usage_snapshot", "usage_read_at", "latest_invoice", "invoice_prefix", "ref", "test_clock_id", "number"}
+UNTOLD |= {"released_subscription_id", "schedule_id"}
 UNTOLD |= {"billed_by", "credited_lines", "invoice_item_id"}
 
 
@@ -84,6 +87,16 @@ def in_trial(things: Catalog, *, on_clock: bool = False) -> Account:
     return account
 
 
+def scheduled(things: Catalog) -> Account:
+    """Subscribed on 1 January; two more seats, and no more tokens, are scheduled for the end of the period."""
+    account = subscribed(things)
+    schedule = adopt_subscription(account.subscription.pk, at=JAN + HOUR, metadata={})
+    now, later = as_given(schedule.phases.get()), [{"price": things.seat.pk, "quantity": 3}]
+    change = ScheduleChange([now, {"items": later, "metadata": {"seats": "3"}}])
+    update_schedule(schedule.pk, change, at=JAN + HOUR)
+    return account
+
+
 def with_draft(things: Catalog) -> Account:
     """January is closed; its draft is due an hour later, and an event has come in between."""
     account = subscribed(things)
@@ -111,6 +124,8 @@ def picture(customer: Customer) -> dict[str, Any]:
         ),
         "items": _told(InvoiceItem.objects.filter(customer=customer).order_by("amount", "pk")),
         "invoices": _told(invoices),
+        "schedules": _told(SubscriptionSchedule.objects.filter(customer=customer)),
+        "phases": _told(SchedulePhase.objects.filter(schedule__customer=customer).order_by("start_date")),
         "numbers": [invoice.number and invoice.number.removeprefix(row.invoice_prefix) for invoice in invoices],
         "lines": _told(
             InvoiceLine.objects.filter(invoice__customer=customer).order_by(

@@ -16,7 +16,8 @@ from customers.models import Customer, TestClock
 from customers.test_clocks import advance, start_advance
 from invoices.close import close_period
 from invoices.finalize import finalize_if_due
-from subscriptions.models import Subscription
+from subscriptions.models import Subscription, SubscriptionSchedule
+from subscriptions.schedule_run import advance_schedule
 from tests.faults import broken
 from tests.faults.accounts import (
     FEB,
@@ -28,6 +29,7 @@ from tests.faults.accounts import (
     in_trial,
     paused,
     picture,
+    scheduled,
     subscribed,
     with_draft,
 )
@@ -143,6 +145,11 @@ CASES = {
         in_trial,
         lambda made: close_period(made.subscription.pk, TRIAL_END),
         lambda made: sweep(timeline.work("close_periods"), TRIAL_END),
+    ),
+    "advance_schedule": Case(
+        scheduled,
+        lambda made: advance_schedule(SubscriptionSchedule.objects.get(customer=made.customer).pk, FEB),
+        lambda made: [sweep(timeline.work("advance_schedules"), FEB), sweep_all(made)],
     ),
     "pay_invoice": Case(caller, Caller.pay, Caller.pay),
     "advance": Case(advancing, lambda made: advance(made.clock.pk), carry_on),

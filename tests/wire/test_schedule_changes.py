@@ -393,3 +393,10 @@ def test_what_cannot_change(wire: Wire, running: Any) -> None:
     for call in (schedules.update, schedules.cancel, schedules.release):
         assert "canceled" in invalid(call, made.id).user_message
     assert invalid(schedules.create, {"from_subscription": made.subscription}).param == "from_subscription"
+
+
+def test_a_scheduled_subscription_cannot_be_paused(wire: Wire, running: Any) -> None:
+    made = running.made
+    assert "schedule" in invalid(wire.v1.subscriptions.pause, made.subscription).user_message
+    wire.v1.subscription_schedules.release(made.id)
+    assert wire.v1.subscriptions.pause(made.subscription).status == "paused"
