@@ -20,6 +20,9 @@ TIMETABLE: dict[str, Entry] = {
     "close due periods": Entry(
         "invoices.tasks.close_due_periods", 20, "Makes the draft invoice of each period that has ended."
     ),
+    "bill pending items": Entry(
+        "invoices.tasks.bill_pending_items", 60, "Bills what is pending of subscriptions that have an interval for it."
+    ),
     "finalize due invoices": Entry(
         "invoices.tasks.finalize_due_invoices", 20, "Finalizes drafts whose time of grace is over."
     ),

@@ -5,11 +5,14 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.ids import new_id
+from customers.models import Customer
 from invoices.billed import billed_for, outstanding_credit
 from invoices.close import close_period
 from invoices.immediate import end_invoice, invoice_now, start_invoice
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from pricing.discounts import Owner, set_discounts
 from pricing.models import Price
+from pricing.redeem import Sale
 from subscriptions.biller import BilledFor, PendingItem
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 from subscriptions.periods import Period
@@ -32,6 +35,9 @@ class InvoiceBiller:
     def add_pending(self, subscription: Subscription, items: Sequence[PendingItem], *, at: datetime) -> list[str]:
         rows = [_pending(subscription, item, at) for item in items]
         InvoiceItem.objects.bulk_create(rows)
+        for row, item in zip(rows, items, strict=True):
+            if item.discounts:
+                _discount(subscription, row, item, at)
         return [row.pk for row in rows]
 
     def invoice_now(
@@ -51,6 +57,9 @@ class InvoiceBiller:
         self, item: SubscriptionItem, *, price: Price, quantity: Decimal, period: Period
     ) -> int | None:
         return outstanding_credit(item, price=price, quantity=quantity, period=period)
+
+    def has_bought(self, customer: Customer) -> bool:
+        return Invoice.objects.finalized().filter(customer=customer).exclude(status=Invoice.Status.VOID).exists()
 
     def reads_again(self, period: ItemPeriod) -> bool:
         return InvoiceLine.objects.filter(item_period=period, invoice__status=Invoice.Status.DRAFT).exists()
@@ -79,5 +88,17 @@ def _pending(subscription: Subscription, item: PendingItem, at: datetime) -> Inv
         discountable=item.discountable,
         credited_lines=list(item.credited_lines),
         tax_rates=list(item.tax_rates),
+        metadata=dict(item.metadata),
         created_at=at,
+    )
+
+
+def _discount(subscription: Subscription, row: InvoiceItem, item: PendingItem, at: datetime) -> None:
+    set_discounts(
+        Owner(subscription.customer_id, "invoice_item", row.pk),
+        item.discounts,
+        sale=Sale(currency=row.currency, amount=row.amount),
+        at=at,
+        ancestors=[subscription.customer_id, subscription.pk],
+        param=f"{item.param}[discounts]",
     )

@@ -202,13 +202,13 @@ def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
             automatically_finalizes_at=None if closing.is_over else at + closing.subscription.customer.invoice_grace,
         )
         computed.append(computed_invoice(invoice, content))
-    freeze([one for one in computed if _is_final_at_once(one.invoice)], at)
+    freeze([one for one in computed if is_final_at_once(one.invoice)], at)
     insert_invoices(computed)
     name_latest(computed)
     return [each.invoice for each in computed]
 
 
-def _is_final_at_once(invoice: Invoice) -> bool:
+def is_final_at_once(invoice: Invoice) -> bool:
     """Whether a new invoice needs no grace; one whose collection is paused is seen to when it is stored."""
     paused = invoice.subscription is not None and invoice.subscription.pause_collection
     return invoice.auto_advance and not (invoice.customer.invoice_grace or paused)

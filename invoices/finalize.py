@@ -36,6 +36,7 @@ WRITTEN = (
     "finalized_at",
     "effective_at",
     "paid_at",
+    "last_finalization_error",
 )
 
 
@@ -93,9 +94,11 @@ def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
 
 
 def note_failure(invoice_id: str, error: BillingError) -> Invoice:
-    """Say on a draft why it cannot be finalized, and let it no longer advance by itself."""
+    """Say on a draft why it cannot be finalized, and let it no longer advance by itself. Locks the customer."""
     with transaction.atomic():
         invoice = lock_invoice(invoice_id)
+        if not invoice.is_draft:
+            return invoice
         invoice.last_finalization_error = {
             "type": "invalid_request_error",
             "code": error.code,
@@ -200,7 +203,7 @@ def _freeze(invoice: Invoice, at: datetime) -> None:
     for name in COPIED_FROM_CUSTOMER:
         setattr(invoice, f"customer_{name}", getattr(invoice.customer, name))
     invoice.finalized_at = invoice.effective_at = at
-    invoice.automatically_finalizes_at = None
+    invoice.automatically_finalizes_at = invoice.last_finalization_error = None
     if invoice.amount_due:
         invoice.status = Invoice.Status.OPEN
     else:

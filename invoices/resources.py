@@ -1,7 +1,8 @@
 """The objects of this app, as the API knows them."""
 
-from api.resources import Resource, register
+from api.resources import Resource, fill, register
 from api.search_fields import LATER, Field, Kind
+from invoices.discount_serializers import discounts_by_invoice
 from invoices.models import Invoice, InvoiceLine
 from invoices.serializers import InvoiceObject, LineObject
 
@@ -12,7 +13,7 @@ LINE_ITEM = register(
         path="/v1/invoices",
         model=InvoiceLine,
         serializer=LineObject,
-        expandable={"pricing.price_details.price": "price", "subscription": "subscription"},
+        expandable={"discounts": "discount", "pricing.price_details.price": "price", "subscription": "subscription"},
         related=("invoice",),
     )
 )
@@ -25,10 +26,11 @@ INVOICE = register(
         serializer=InvoiceObject,
         expandable={
             "customer": "customer",
+            "discounts": "discount",
             "parent.subscription_details.subscription": "subscription",
             "test_clock": "test_helpers.test_clock",
         },
-        nested={"lines": "line_item"},
+        nested={"default_tax_rates": "tax_rate", "lines": "line_item"},
         related=("customer", "lines__invoice"),
         searchable={
             "created": Field("created_at", Kind.TIME),
@@ -44,3 +46,4 @@ INVOICE = register(
         },
     )
 )
+fill(INVOICE.name, "discounts", discounts_by_invoice)

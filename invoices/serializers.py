@@ -7,7 +7,9 @@ from typing import Any
 from api import objects, params
 from api.params import ListParams, Params
 from customers.serializers import AddressParams, CustomFieldParams, Hash, ShippingParams
+from invoices.discount_serializers import discounts_of_lines
 from invoices.models import Invoice, InvoiceLine
+from pricing.tax_serializers import TaxRateObjects
 from subscriptions.models import Subscription
 
 
@@ -304,9 +306,9 @@ class InvoiceObject(objects.Object):
     customer_tax_ids = objects.Fixed([])
     default_payment_method = objects.Const(None)
     default_source = objects.Const(None)
-    default_tax_rates = objects.Fixed([])
+    default_tax_rates = TaxRateObjects()
     description = objects.Text()
-    discounts = objects.Fixed([])
+    discounts = objects.Fixed([])  # filled in, see `discounts_by_invoice`
     due_date = objects.UnixTime()
     effective_at = objects.UnixTime()
     ending_balance = BalanceObject(source="*")
@@ -366,4 +368,5 @@ def show_preview(invoice: Invoice, lines: list[InvoiceLine]) -> tuple[dict[str, 
     """A preview as a wire object, and all its lines."""
     invoice.unsaved_lines = lines  # type: ignore[attr-defined]
     shape = LineObject()
-    return InvoiceObject().to_representation(invoice), [shape.to_representation(line) for line in lines]
+    body = InvoiceObject().to_representation(invoice) | {"discounts": discounts_of_lines(lines)}
+    return body, [shape.to_representation(line) for line in lines]

@@ -6,6 +6,7 @@ from core import clock
 from core.sweep import sweep
 from invoices.due import CLOSE, FINALIZE
 from invoices.overdue import OVERDUE
+from invoices.pending_interval import PENDING
 
 
 @shared_task
@@ -16,6 +17,11 @@ def close_due_periods() -> None:
 @shared_task
 def finalize_due_invoices() -> None:
     sweep(FINALIZE, clock.now())
+
+
+@shared_task
+def bill_pending_items() -> None:
+    sweep(PENDING, clock.now())
 
 
 @shared_task

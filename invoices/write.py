@@ -50,7 +50,7 @@ def new_invoice(
         subscription=subscription,
         billing_reason=reason,
         created_at=at,
-        **{**copied_from(customer), **(_of_subscription(subscription, at) if subscription else {}), **fields},
+        **(copied_from(customer) | (_of_subscription(subscription, at) if subscription else {}) | fields),
     )
 
 

@@ -1,6 +1,8 @@
 """Tax rates on the wire."""
 
+from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any, cast
 
 from api import objects, params
 from api.params import ListParams, Params
@@ -54,3 +56,17 @@ class TaxRateObject(objects.Object):
     rate_type = objects.Const("percentage")
     state = objects.Text()
     tax_type = objects.Text()
+
+
+class TaxRateObjects(objects.WireField):
+    """Tax rates, kept as their ids, as objects. Each is read once for all objects that are rendered together."""
+
+    schema_type = {"type": "array", "items": {"type": "object"}}
+
+    def to_representation(self, value: Sequence[str]) -> list[dict[str, Any]]:
+        shown: dict[str, dict[str, Any]] = cast(dict[str, Any], self.context).setdefault("tax_rates", {})
+        if unknown := set(value) - shown.keys():
+            shape = TaxRateObject()
+            for id, rate in TaxRate.objects.in_bulk(unknown).items():
+                shown[id] = shape.to_representation(rate)
+        return [shown[id] for id in value]

@@ -11,6 +11,7 @@ from subscriptions.biller import biller
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.moves import ALWAYS_INVOICE, Proration, begin_moves, move, store_moves
 from subscriptions.plan import Planned
+from subscriptions.terms import set_item_terms
 
 _NOT_RUNNING = (Subscription.Status.TRIALING, Subscription.Status.PAUSED)
 
@@ -29,6 +30,7 @@ def apply_plan(subscription: Subscription, planned: Sequence[Planned], *, at: da
     moves = begin_moves(subscription, planned, at=at, proration=proration, resets=resets)
     for plan, moves_on in [(plan, resets or plan.changes_terms) for plan in _in_order(planned)]:
         item = _store_item(subscription, plan, at)
+        set_item_terms(item, plan.asked.terms, at=at, path=plan.asked.path)
         if moves_on:
             move(moves, item, plan)
     begun = store_moves(moves)

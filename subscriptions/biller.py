@@ -1,11 +1,12 @@
 """What a subscription needs of whoever writes the invoices, which is an app above this one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
+from customers.models import Customer
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 from subscriptions.periods import Period
@@ -15,7 +16,8 @@ from subscriptions.periods import Period
 class PendingItem:
     """An amount that a change makes, for the next invoice: a credit for unused time, or a debit for the rest of it.
 
-    `credited_lines` are the invoice lines that a credit takes back.
+    `credited_lines` are the invoice lines that a credit takes back. `discounts` are wishes (see `pricing.redeem`), and
+    `param` is where they were asked for.
     """
 
     subscription_item: str | None
@@ -30,6 +32,9 @@ class PendingItem:
     discountable: bool = False
     credited_lines: tuple[str, ...] = ()
     tax_rates: tuple[str, ...] = ()
+    discounts: tuple[Mapping[str, str], ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    param: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,9 @@ class Biller(Protocol):
         self, item: SubscriptionItem, *, price: Price, quantity: Decimal, period: Period
     ) -> int | None:
         """The amount of a proration that credits just this, if no later one has debited it again."""
+
+    def has_bought(self, customer: Customer) -> bool:
+        """Whether the customer has had an invoice that counts as a purchase."""
 
     def reads_again(self, period: ItemPeriod) -> bool:
         """Whether the invoice of a closed period will read its usage again, as a draft does."""

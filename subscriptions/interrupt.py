@@ -5,15 +5,16 @@ What was paid for the time that is left is credited; what was used waits for the
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
-from subscriptions.biller import PendingItem, biller
+from subscriptions.biller import BilledFor, PendingItem, biller
+from subscriptions.kept import kept_of
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
-from subscriptions.proration import Paid, ProrationLine, Standing, credit, debit
+from subscriptions.pending import billed_for, credit_item, debit_item, keep_billed
 from subscriptions.slices import close_slices, cut_slice, end_slice, next_slice
 
 Kind, Outcome = ItemPeriod.Kind, ItemPeriod.Outcome
-NONE, NOW, PERIOD_START = "none", "now", "item_current_period_start"
+NONE, NOW = "none", "now"
+_BILLED = ("billed_amount", "billed_starts_at", "billed_ends_at", "billed_by")
 
 
 def interrupt(subscription: Subscription, *, at: datetime, bill_usage: bool = True, credit_from: str = NOW) -> None:
@@ -25,8 +26,7 @@ def interrupt(subscription: Subscription, *, at: datetime, bill_usage: bool = Tr
     periods = open_slices(subscription)
     regular = [period for period in periods if period.kind == Kind.REGULAR]
     licensed = [period for period in regular if not period.price.is_metered]
-    if credit_from != NONE:
-        biller().add_pending(subscription, _credits(licensed, subscription, at, credit_from), at=at)
+    _credit(subscription, licensed, at, credit_from)
     for period in periods:
         if bill_usage and period in regular and period.price.is_metered:
             cut_slice(period, at)
@@ -66,44 +66,32 @@ def open_slices(subscription: Subscription) -> list[ItemPeriod]:
 
 
 def debit_rest(subscription: Subscription, periods: Sequence[ItemPeriod], *, since: datetime, at: datetime) -> None:
-    """Charge for licensed periods that begin within a full one, from `since` to their end, by the next invoice."""
-    lines = {period: debit(_standing(period), at=since, until=period.ends_at) for period in periods}
-    biller().add_pending(subscription, [_pending(period, line) for period, line in lines.items()], at=at)
-
-
-def _credits(
-    periods: Sequence[ItemPeriod], subscription: Subscription, at: datetime, credit_from: str
-) -> list[PendingItem]:
-    billed = biller().billed_for(periods)
-    items = []
+    """Charge for licensed periods that begin within a full one, from `since` to their end, by the next invoice; what
+    discounts leave of that. The caller holds the lock."""
+    kept = kept_of(subscription, periods, at)
     for period in periods:
-        paid, since = billed.get(period.pk), at if credit_from == NOW else period.starts_at
-        if paid is None or since >= period.ends_at:
-            continue
-        line = credit(Paid(_standing(period), period.period, paid.amount), at=since, flexible=subscription.is_flexible)
-        items.append(_pending(period, line, paid.lines))
-    return items
+        debits = debit_item(period, at=since, until=period.ends_at, kept=kept[period.price_id])
+        for debit in debits:
+            keep_billed(period, BilledFor(debit.amount, debit.period, (), ()))
+        period.billed_by = biller().add_pending(subscription, debits, at=at)
+        period.save(update_fields=_BILLED)
 
 
-def _standing(period: ItemPeriod) -> Standing:
-    price = period.price
-    return Standing(
-        product_name=price.product.name,
-        terms=price.terms(),
-        quantity=Decimal(period.quantity or 0),
-        whole=period.whole or period.period,
-    )
-
-
-def _pending(period: ItemPeriod, line: ProrationLine, credited: Sequence[str] = ()) -> PendingItem:
-    return PendingItem(
-        subscription_item=period.item_id,
-        price=period.price_id,
-        amount=line.amount,
-        quantity=line.standing.quantity,
-        unit_amount=None,
-        description=line.description,
-        formula=line.formula,
-        period=line.period,
-        credited_lines=tuple(credited),
-    )
+def _credit(subscription: Subscription, periods: Sequence[ItemPeriod], at: datetime, credit_from: str) -> None:
+    """Keep with licensed periods what was billed for them, and give back of it what is wanted."""
+    billed = billed_for(periods)
+    kept = {} if subscription.is_flexible else kept_of(subscription, periods, at)
+    credits: list[PendingItem] = []
+    for period in periods:
+        since = at if credit_from == NOW else period.period_starts_at or period.starts_at
+        if credit_from != NONE:
+            credits += credit_item(
+                period,
+                at=since,
+                until=period.ends_at,
+                billed=billed.get(period.pk),
+                kept=kept.get(period.price_id),
+            )
+        keep_billed(period, billed.get(period.pk))
+        period.save(update_fields=_BILLED)
+    biller().add_pending(subscription, credits, at=at)

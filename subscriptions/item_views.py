@@ -17,6 +17,7 @@ from subscriptions.moves import CREATE, Proration
 from subscriptions.plan import ItemChange
 from subscriptions.resources import SUBSCRIPTION_ITEM
 from subscriptions.serializers import CreateItem, DeleteItem, ListItems, UpdateItem
+from subscriptions.terms_serializers import item_terms_of
 
 
 class SubscriptionItemView(ResourceView):
@@ -59,4 +60,4 @@ def proration(given: Mapping[str, Any]) -> Proration:
 
 def _change(given: Mapping[str, Any], **place: Any) -> ItemChange:
     names = ("id", "price", "quantity", "deleted", "clear_usage", "metadata")
-    return ItemChange(**({name: given[name] for name in names if name in given} | place))
+    return ItemChange(terms=item_terms_of(given), **({name: given[name] for name in names if name in given} | place))

@@ -20,9 +20,8 @@ from subscriptions.plan import Planned
 from subscriptions.refit import running_slices
 from subscriptions.slices import Kind, Terms, close_slices, cut_slice, next_slice
 
-Outcome, Status = ItemPeriod.Outcome, Subscription.Status
+Outcome = ItemPeriod.Outcome
 CREATE, ALWAYS_INVOICE, NONE = "create_prorations", "always_invoice", "none"
-_KINDS = {Status.TRIALING: Kind.TRIAL, Status.PAUSED: Kind.PAUSED}
 
 
 @dataclass(frozen=True)
@@ -147,7 +146,7 @@ def _loses_usage(moves: Moves, price: Price, plan: Planned) -> bool:
 
 
 def _open(moves: Moves, item: SubscriptionItem, terms: Terms, before: ItemPeriod | None) -> None:
-    kind = before.kind if before else _KINDS.get(Status(moves.subscription.status), Kind.REGULAR)
+    kind = before.kind if before else None
     slice = next_slice(item, moves.subscription, start=moves.at, terms=terms, kind=kind)
     if before and not moves.resets and cadence_of(before.price) == cadence_of(terms.price):
         slice.period_starts_at = before.period_starts_at or before.starts_at

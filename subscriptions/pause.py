@@ -13,10 +13,11 @@ from django.db import transaction
 
 from core.errors import InvalidRequest
 from subscriptions.biller import biller
-from subscriptions.interrupt import NOW, begin, debit_rest, in_advance, interrupt
+from subscriptions.interrupt import NOW, begin, in_advance, interrupt
 from subscriptions.locks import lock_for_change
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import clamp, period_containing
+from subscriptions.refit import debit_slices
 from subscriptions.schedule_follow import driving
 from subscriptions.slices import Kind
 
@@ -144,7 +145,7 @@ def _charge_rest(
             kind=Kind.FREE, whole_starts_at=None, whole_ends_at=None
         )
         return
-    debit_rest(subscription, licensed, since=since, at=at)
+    debit_slices(subscription, licensed, since=since, at=at)
     if resumption.proration_behavior == ALWAYS_INVOICE:
         biller().invoice_now(subscription, at=at, proration_date=resumption.proration_date)
 

@@ -1,7 +1,8 @@
 """What a change asks of the items of a subscription, checked: which price and quantity each is to have."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from api.metadata import Given
 from core.errors import InvalidRequest, ParameterMissing, ResourceMissing
@@ -23,6 +24,7 @@ class ItemChange:
     deleted: bool = False
     clear_usage: bool = False
     metadata: Given = None
+    terms: Mapping[str, Any] = field(default_factory=dict)  # see `subscriptions/terms.py`
     path: str = ""
 
     def param(self, name: str) -> str:

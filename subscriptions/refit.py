@@ -1,6 +1,6 @@
 """Lets running slices end earlier or later than they were to, and prorates what was billed for them in advance."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from subscriptions.biller import BilledFor, PendingItem, biller
@@ -46,15 +46,30 @@ def refit(subscription: Subscription, ends: Mapping[ItemPeriod, datetime], *, at
 
 def credit_rest(subscription: Subscription, *, at: datetime) -> None:
     """Credit the unused time of the licensed slices of a subscription that ends now."""
-    running = running_slices(subscription)
-    slices = [slice for slice in running if slice.quantity is not None and slice.kind == Kind.REGULAR]
-    billed, at = billed_for(slices), at.replace(microsecond=0)
+    credit_slices(subscription, dict.fromkeys(running_slices(subscription), at.replace(microsecond=0)), at=at)
+
+
+def credit_slices(subscription: Subscription, since: Mapping[ItemPeriod, datetime], *, at: datetime) -> None:
+    """Credit the time of licensed slices that is left since some instant, for each its own."""
+    slices = [slice for slice in since if slice.quantity is not None and slice.kind == Kind.REGULAR]
+    billed = billed_for(slices)
     kept = {} if subscription.is_flexible else kept_of(subscription, slices, at)
     owed: list[PendingItem] = []
     for slice in slices:
         left = kept.get(slice.price_id)
-        owed += credit_item(slice, at=at, until=slice.ends_at, billed=billed.get(slice.pk), kept=left)
+        start = since[slice].replace(microsecond=0)
+        owed += credit_item(slice, at=start, until=slice.ends_at, billed=billed.get(slice.pk), kept=left)
     biller().add_pending(subscription, owed, at=at)
+
+
+def debit_slices(subscription: Subscription, slices: Sequence[ItemPeriod], *, since: datetime, at: datetime) -> None:
+    """Debit licensed slices that begin within a full period, from `since` to their end, and note that on them."""
+    kept = kept_of(subscription, slices, at)
+    for slice in slices:
+        owed = debit_item(slice, at=since, until=slice.ends_at, kept=kept[slice.price_id])
+        ids = biller().add_pending(subscription, owed, at=at)
+        keep_billed(slice, BilledFor(sum(one.amount for one in owed), Period(since, slice.ends_at), tuple(ids), ()))
+        slice.save(update_fields=["billed_amount", "billed_starts_at", "billed_ends_at", "billed_by"])
 
 
 def _prorate(slice: ItemPeriod, end: datetime, billed: BilledFor, kept: Kept, *, classic: bool) -> list[PendingItem]:

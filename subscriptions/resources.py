@@ -4,6 +4,7 @@ from django.db.models import F, Prefetch, QuerySet
 
 from api.resources import Resource, register
 from api.search_fields import Field, Kind
+from pricing.discount_serializers import holding_ids
 from subscriptions.models import Subscription, SubscriptionItem, SubscriptionItemQuerySet, SubscriptionSchedule
 from subscriptions.schedule_serializers import ScheduleObject
 from subscriptions.serializers import ItemObject, SubscriptionObject
@@ -11,13 +12,13 @@ from subscriptions.serializers import ItemObject, SubscriptionObject
 
 def _with_items(rows: QuerySet[Subscription]) -> QuerySet[Subscription]:
     """Subscriptions with their schedule, and their items, newest item first, each with its current period."""
-    items = SubscriptionItem.objects.live().with_current_period().order_by("-created_at", "-id")
-    rows = rows.select_related("customer").annotate(schedule_id=F("schedule__pk"))
-    return rows.prefetch_related(Prefetch("items", items))
+    items = _live(SubscriptionItem.objects.all()).order_by("-created_at", "-id")
+    rows = rows.annotate(discount_ids=holding_ids(), schedule_id=F("schedule__pk"))
+    return rows.select_related("customer").prefetch_related(Prefetch("items", items))
 
 
 def _live(rows: SubscriptionItemQuerySet) -> SubscriptionItemQuerySet:
-    return rows.live().with_current_period()
+    return rows.live().with_current_period().annotate(discount_ids=holding_ids())
 
 
 SUBSCRIPTION_ITEM = register(
@@ -27,7 +28,8 @@ SUBSCRIPTION_ITEM = register(
         path="/v1/subscription_items",
         model=SubscriptionItem,
         serializer=ItemObject,
-        nested={"price": "price"},
+        expandable={"discounts": "discount"},
+        nested={"price": "price", "tax_rates": "tax_rate"},
         visible=_live,
     )
 )
@@ -40,11 +42,12 @@ SUBSCRIPTION = register(
         serializer=SubscriptionObject,
         expandable={
             "customer": "customer",
+            "discounts": "discount",
             "latest_invoice": "invoice",
             "schedule": "subscription_schedule",
             "test_clock": "test_helpers.test_clock",
         },
-        nested={"items": "subscription_item"},
+        nested={"default_tax_rates": "tax_rate", "items": "subscription_item"},
         visible=_with_items,
         searchable={
             "canceled_at": Field("canceled_at", Kind.TIME),

@@ -62,10 +62,10 @@ def apply_phase(subscription: Subscription, phase: SchedulePhase, defaults: dict
     holds = effective(phase.own_settings, defaults)
     resets = holds.get(ANCHOR, AUTOMATIC) != AUTOMATIC
     _set_settings(subscription, holds, phase, at=start)
-    bill_once(subscription, phase, at=start)
     ending = _ending(subscription, start, all_of_them=resets)
     begun = _turn_over(subscription, phase, ending, resets=resets) if ending else []
     _set_items(subscription, phase, at=start)
+    bill_once(subscription, phase, at=start)
     biller().bill_due(subscription, at=at)
     if begun:
         biller().invoice_now(subscription, at=at, slices=begun)

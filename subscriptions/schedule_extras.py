@@ -1,20 +1,22 @@
 """What a phase brings besides items at prices: discounts, tax rates, and what is billed once when it begins."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from decimal import Decimal
+from datetime import UTC, datetime
 from typing import Any
 
 from core.errors import InvalidRequest, ParametersExclusive, ResourceMissing
 from pricing.discounts import SOURCES, Owner, discounts_of, set_discounts
 from pricing.models import Discount, Price
-from pricing.rating import rate, total
-from pricing.redeem import Sale, Wish, find
+from pricing.redeem import Wish, find
 from pricing.tax_rates import find_tax_rates
-from subscriptions.biller import PendingItem, biller
-from subscriptions.models import SchedulePhase, Subscription, SubscriptionItem
+from subscriptions.extra_items import add_extra_items
+from subscriptions.models import SchedulePhase, Subscription, SubscriptionItem, cadence_of
+from subscriptions.periods import period_containing
 from subscriptions.phases import within
+from subscriptions.terms import sale_of
 
+# Of what is billed once.
+DEFAULT_PERIOD = {"start": {"type": "max_item_period_start"}, "end": {"type": "min_item_period_end"}}
 WHOLE, ITEM = "subscription", "subscription_item"  # where discounts of a phase stand
 
 
@@ -28,17 +30,16 @@ def check_extras(given: Mapping[str, Any], currency: str) -> None:
             find_tax_rates(item.get("tax_rates") or (), param="tax_rates")
     for number, item in enumerate(given.get("add_invoice_items") or ()):
         with within(f"add_invoice_items[{number}]"):
-            _check_once(item["price"], currency)
+            _check_once(item, currency)
+            _check_discounts(item.get("discounts") or ())
             find_tax_rates(item.get("tax_rates") or (), param="tax_rates")
 
 
 def bill_once(subscription: Subscription, phase: SchedulePhase, *, at: datetime) -> None:
     """Keep what a phase bills once for the next invoice. The caller holds the lock."""
-    prices = Price.objects.select_related("product").prefetch_related("tiers")
-    found = prices.in_bulk([item["price"] for item in phase.add_invoice_items])
-    items = [_pending(found[item["price"]], item, phase) for item in phase.add_invoice_items]
-    if items:
-        biller().add_pending(subscription, items, at=at)
+    instants = _instants(subscription, phase) if phase.add_invoice_items else {}
+    wishes = [{**item, "period": _period(item["period"], instants)} for item in phase.add_invoice_items]
+    add_extra_items(subscription, wishes, at=at)
 
 
 def set_phase_discounts(
@@ -57,7 +58,7 @@ def set_phase_discounts(
         return
     known = {discount.pk for discounts in found.values() for discount in discounts}
     wanted = [_kept(wish, standing) for wish in wishes if wish.get("discount") in {None, *known}]
-    set_discounts(owner, wanted, sale=Sale(currency=subscription.currency), at=at, ancestors=above)
+    set_discounts(owner, wanted, sale=sale_of(subscription), at=at, ancestors=above)
 
 
 def wishes_for(owners: Sequence[str], at: datetime) -> dict[str, list[dict[str, str]]]:
@@ -89,7 +90,11 @@ def _check_discounts(wishes: Sequence[Wish]) -> None:
             raise ResourceMissing("discount", wish["discount"], param=f"{param}[discount]")
 
 
-def _check_once(price_id: str, currency: str) -> None:
+def _check_once(item: Mapping[str, Any], currency: str) -> None:
+    price_id, period = item["price"], item.get("period", DEFAULT_PERIOD)
+    for side in ("start", "end"):
+        if (period[side]["type"] == "timestamp") != ("timestamp" in period[side]):
+            raise InvalidRequest("timestamp is for type=timestamp only.", param=f"period[{side}][timestamp]")
     price = Price.objects.filter(pk=price_id).first()
     if price is None:
         raise ResourceMissing("price", price_id, param="price")
@@ -99,19 +104,23 @@ def _check_once(price_id: str, currency: str) -> None:
         )
 
 
-def _pending(price: Price, item: Mapping[str, Any], phase: SchedulePhase) -> PendingItem:
-    quantity = Decimal(item["quantity"])
-    charges = rate(quantity, price.terms())
-    return PendingItem(
-        subscription_item=None,
-        price=price.pk,
-        amount=total(charges),
-        quantity=quantity,
-        unit_amount=price.unit_amount_decimal,
-        description=price.product.name,
-        formula="; ".join(charge.formula for charge in charges),
-        period=phase.period,
-        proration=False,
-        discountable=item["discountable"],
-        tax_rates=tuple(item["tax_rates"]),
-    )
+def _instants(subscription: Subscription, phase: SchedulePhase) -> dict[str, datetime]:
+    """When the words for times are, of a phase that begins: the periods of its items begin with it."""
+    prices = Price.objects.filter(pk__in=[item["price"] for item in phase.items])
+    ends = [period_containing(subscription.anchor, cadence_of(price), phase.start_date).end for price in prices]
+    return {
+        "phase_start": phase.start_date,
+        "phase_end": phase.end_date,
+        "max_item_period_start": phase.start_date,
+        "min_item_period_end": min(ends),
+    }
+
+
+def _period(given: Mapping[str, Any], instants: Mapping[str, datetime]) -> dict[str, Any]:
+    return {side: {"type": "timestamp", "timestamp": _instant(words, instants)} for side, words in given.items()}
+
+
+def _instant(words: Mapping[str, Any], instants: Mapping[str, datetime]) -> datetime:
+    if words["type"] == "timestamp":
+        return datetime.fromtimestamp(words["timestamp"], UTC)
+    return instants[words["type"]]

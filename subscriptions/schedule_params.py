@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from api import params
+from api.fields import LAST_SECOND
 from api.params import ListParams, Params
 from pricing.discount_serializers import DiscountParams
 from pricing.models import Interval
@@ -67,10 +68,28 @@ class PhaseItemParams(Params):
     tax_rates = params.Array(params.String(), max_length=20, unset=True)
 
 
-class AddInvoiceItemParams(Params):
-    later = ("discounts", "metadata", "period", "price_data")
+class PeriodStartParams(Params):
+    timestamp = params.Integer(minimum=0, maximum=LAST_SECOND)
+    type = params.Choice(["max_item_period_start", "phase_start", "timestamp"], required=True)
+
+
+class PeriodEndParams(Params):
+    timestamp = params.Integer(minimum=0, maximum=LAST_SECOND)
+    type = params.Choice(["min_item_period_end", "phase_end", "timestamp"], required=True)
+
+
+class AddedPeriodParams(Params):
+    end = params.Hash(PeriodEndParams, required=True)
+    start = params.Hash(PeriodStartParams, required=True)
+
+
+class ScheduleAddInvoiceItemParams(Params):
+    later = ("price_data",)
 
     discountable = params.Boolean()
+    discounts = params.Array(DiscountParams, max_length=20)
+    metadata = params.MetadataParam()
+    period = params.Hash(AddedPeriodParams)
     price = params.String(required=True)
     quantity = params.Integer(minimum=1, maximum=MANY)
     tax_rates = params.Array(params.String(), max_length=20, unset=True)
@@ -87,7 +106,7 @@ class PhaseParams(Params):
         "transfer_data",
     )
 
-    add_invoice_items = params.Array(AddInvoiceItemParams, max_length=20)
+    add_invoice_items = params.Array(ScheduleAddInvoiceItemParams, max_length=20)
     billing_cycle_anchor = params.Choice(SchedulePhase.BillingCycleAnchor)
     billing_thresholds = params.Hash(ThresholdsParams, unset=True)
     collection_method = params.Choice(Subscription.CollectionMethod)

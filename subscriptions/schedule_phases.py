@@ -11,7 +11,7 @@ from pricing.models import Price
 from subscriptions.models import SchedulePhase, Subscription, cadence_of
 from subscriptions.periods import Cadence, Period
 from subscriptions.phases import Asked, effective, spans, within
-from subscriptions.schedule_extras import check_extras
+from subscriptions.schedule_extras import DEFAULT_PERIOD, check_extras
 from subscriptions.subscribe import ItemSpec, check_collection, common_currency, prices_of
 
 Given = Mapping[str, Any]  # a phase as a call says it, its parameters checked one by one
@@ -173,6 +173,9 @@ def _added(given: Mapping[str, Any]) -> dict[str, Any]:
         "price": given["price"],
         "quantity": given.get("quantity", 1),
         "discountable": given.get("discountable", True),
+        "discounts": list(given.get("discounts") or ()),
+        "metadata": {name: text for name, text in (given.get("metadata") or {}).items() if text},
+        "period": given.get("period", DEFAULT_PERIOD),
         "tax_rates": list(given.get("tax_rates") or ()),
     }
 

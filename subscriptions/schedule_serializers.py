@@ -107,9 +107,9 @@ class AddedItems(objects.Json):
         return [
             {
                 "discountable": item["discountable"],
-                "discounts": [],
-                "metadata": {},
-                "period": {"end": {"type": "phase_end"}, "start": {"type": "phase_start"}},
+                "discounts": Discounts().to_representation(item["discounts"]),
+                "metadata": dict(item["metadata"]),
+                "period": item["period"],
                 "price": item["price"],
                 "quantity": item["quantity"],
                 "tax_rates": item["tax_rates"],

@@ -7,7 +7,9 @@ from rest_framework.exceptions import ValidationError
 
 from api import objects, params
 from api.params import ListParams, Params
+from pricing.discount_serializers import DiscountParams
 from pricing.serializers import PlanObject, PriceObject
+from pricing.tax_serializers import TaxRateObjects
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.pause_serializers import (
     PauseCollectionObject,
@@ -15,6 +17,15 @@ from subscriptions.pause_serializers import (
     StatusDetailsObject,
     TrialSettingsObject,
     TrialSettingsParams,
+)
+from subscriptions.terms_serializers import (
+    MOST_EXTRA_ITEMS,
+    ExtraItemParams,
+    Ids,
+    InvoiceSettingsObject,
+    InvoiceSettingsParams,
+    PendingIntervalObject,
+    PendingIntervalParams,
 )
 
 STRIPE_STATUSES = (
@@ -32,24 +43,28 @@ STRIPE_STATUSES = (
 
 
 class ItemParams(Params):
-    later = ("billing_thresholds", "current_trial", "discounts", "plan", "price_data", "tax_rates", "trial")
+    later = ("billing_thresholds", "current_trial", "plan", "price_data", "trial")
 
+    discounts = params.Array(DiscountParams, unset=True)
     metadata = params.MetadataParam()
     price = params.String(required=True)
     quantity = params.Integer(minimum=0, maximum=10**12)
+    tax_rates = params.Array(params.String(), unset=True)
 
 
 class ChangeItemParams(Params):
     """One item in an update of a subscription: of an item that there is, with its id, or of a new one."""
 
-    later = ("billing_thresholds", "discounts", "plan", "price_data", "tax_rates")
+    later = ("billing_thresholds", "plan", "price_data")
 
     clear_usage = params.Boolean()
     deleted = params.Boolean()
+    discounts = params.Array(DiscountParams, unset=True)
     id = params.String()
     metadata = params.MetadataParam()
     price = params.String()
     quantity = params.Integer(minimum=0, maximum=10**12)
+    tax_rates = params.Array(params.String(), unset=True)
 
 
 class ItemVerbParams(Params):
@@ -63,35 +78,35 @@ class CreateItem(ItemVerbParams):
     later = (
         "billing_thresholds",
         "current_trial",
-        "discounts",
         "payment_behavior",
         "plan",
         "price_data",
-        "tax_rates",
         "trial",
     )
 
+    discounts = params.Array(DiscountParams, unset=True)
     metadata = params.MetadataParam()
     price = params.String(required=True)
     quantity = params.Integer(minimum=0, maximum=10**12)
     subscription = params.String(required=True)
+    tax_rates = params.Array(params.String(), unset=True)
 
 
 class UpdateItem(ItemVerbParams):
     later = (
         "billing_thresholds",
         "current_trial",
-        "discounts",
         "off_session",
         "payment_behavior",
         "plan",
         "price_data",
-        "tax_rates",
     )
 
+    discounts = params.Array(DiscountParams, unset=True)
     metadata = params.MetadataParam()
     price = params.String()
     quantity = params.Integer(minimum=0, maximum=10**12)
+    tax_rates = params.Array(params.String(), unset=True)
 
 
 class DeleteItem(ItemVerbParams):
@@ -133,32 +148,32 @@ class SubscriptionParams(Params):
     """What creating and updating a subscription share."""
 
     later: ClassVar[Sequence[str]] = (
-        "add_invoice_items",
         "application_fee_percent",
         "automatic_tax",
         "billing_schedules",
         "billing_thresholds",
         "default_payment_method",
         "default_source",
-        "default_tax_rates",
-        "discounts",
-        "invoice_settings",
         "managed_payments",
         "off_session",
         "on_behalf_of",
         "payment_behavior",
         "payment_settings",
-        "pending_invoice_item_interval",
         "transfer_data",
         "trial_from_plan",
     )
 
+    add_invoice_items = params.Array(ExtraItemParams, max_length=MOST_EXTRA_ITEMS)
     cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end", "max_billed_until"))
     cancel_at_period_end = params.Boolean()
     collection_method = params.Choice(Subscription.CollectionMethod)
     days_until_due = params.Integer(minimum=0, maximum=365)
+    default_tax_rates = params.Array(params.String(), unset=True)
     description = params.String(unset=True, max_length=500)
+    discounts = params.Array(DiscountParams, unset=True)
+    invoice_settings = params.Hash(InvoiceSettingsParams)
     metadata = params.MetadataParam()
+    pending_invoice_item_interval = params.Hash(PendingIntervalParams, unset=True)
     proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
     trial_end = params.UnixTime(words=("now",))
     trial_settings = params.Hash(TrialSettingsParams)
@@ -228,13 +243,13 @@ class ItemObject(objects.Object):
     current_period_end = objects.UnixTime()
     current_period_start = objects.UnixTime()
     current_trial = objects.Const(None)
-    discounts = objects.Fixed([])
+    discounts = Ids(source="discount_ids")
     metadata = objects.Metadata()
     plan = PlanObject(source="price")
     price = PriceObject()
     quantity = objects.Integer()
     subscription = objects.ObjectId(source="subscription_id")
-    tax_rates = objects.Fixed([])
+    tax_rates = TaxRateObjects()
 
     def to_representation(self, instance: SubscriptionItem) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -294,19 +309,11 @@ class SubscriptionObject(objects.Object):
     days_until_due = objects.Integer()
     default_payment_method = objects.Const(None)
     default_source = objects.Const(None)
-    default_tax_rates = objects.Fixed([])
+    default_tax_rates = TaxRateObjects()
     description = objects.Text()
-    discounts = objects.Fixed([])
+    discounts = Ids(source="discount_ids")
     ended_at = objects.UnixTime()
-    invoice_settings = objects.Fixed(
-        {
-            "account_tax_ids": None,
-            "custom_fields": None,
-            "description": None,
-            "footer": None,
-            "issuer": {"type": "self"},
-        }
-    )
+    invoice_settings = InvoiceSettingsObject(source="*")
     items = objects.InlineList(
         ItemObject,
         source="items",
@@ -316,7 +323,7 @@ class SubscriptionObject(objects.Object):
     latest_invoice = objects.Text()
     livemode = objects.Livemode()
     metadata = objects.Metadata()
-    next_pending_invoice_item_invoice = objects.Const(None)
+    next_pending_invoice_item_invoice = objects.UnixTime(source="next_pending_invoice_at")
     on_behalf_of = objects.Const(None)
     pause_collection = PauseCollectionObject(source="*")
     payment_settings = objects.Fixed(
@@ -326,7 +333,7 @@ class SubscriptionObject(objects.Object):
             "save_default_payment_method": "off",
         }
     )
-    pending_invoice_item_interval = objects.Const(None)
+    pending_invoice_item_interval = PendingIntervalObject(source="*")
     pending_setup_intent = objects.Const(None)
     pending_update = objects.Const(None)
     schedule = objects.ObjectId(source="schedule_id")

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -11,13 +12,14 @@ from customers.balance import set_currency
 from customers.locks import lock_customer
 from customers.models import Customer
 from pricing.models import Price
-from subscriptions.backdate import check_backdate, open_backdated, too_many
+from subscriptions.backdate import PARAM, check_backdate, open_backdated, too_many
 from subscriptions.biller import biller
 from subscriptions.cancel import schedule_cancellation
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, SubscriptionSchedule, cadence_of
 from subscriptions.parts import MOST_BACKDATED
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
+from subscriptions.terms import begin_terms
 from subscriptions.trials import Trial, first_trial, first_trial_end
 
 MAX_ITEMS = 20
@@ -31,6 +33,7 @@ class ItemSpec:
     price: str
     quantity: int | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, Any] = field(default_factory=dict)  # see `subscriptions/terms.py`
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class SubscriptionSpec:
     currency: str | None = None
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, Any] = field(default_factory=dict)
     trial: Trial = field(default_factory=Trial)
     schedule: str | None = None
 
@@ -76,7 +80,7 @@ def create_subscription(
         prices = prices_of(spec.items)
         _check_intervals(spec, prices)
         currency = common_currency(customer, prices, spec.currency)
-        trial_end = first_trial_end(spec.trial, at=at)
+        trial_end = first_trial_end(spec.trial, at=at, start=start)
         anchor = _anchor(spec, prices, trial_end or at, trial_end or start)
         subscription = Subscription.objects.create(
             customer=customer,
@@ -98,6 +102,7 @@ def create_subscription(
         _apply_cancellation(subscription, spec, at)
         if not spec.prorate:
             _bill_without_shares(subscription)
+        begin_terms(subscription, spec.terms, {item.price: item.terms for item in spec.items}, at=at)
         before_billing(subscription)
         biller().bill_start(subscription, at=at, as_draft=_waits(spec))
         subscription.refresh_from_db()
@@ -203,6 +208,8 @@ def _start(spec: SubscriptionSpec, at: datetime) -> datetime:
     if spec.backdate is None:
         return at
     check_backdate(spec.backdate, at, has_config=spec.anchor_config is not None)
+    if spec.trial.end is not None or spec.trial.days is not None:
+        raise InvalidRequest("A subscription with a backdate_start_date cannot begin with a trial.", param=PARAM)
     return spec.backdate
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.errors import InvalidRequest, ParametersExclusive
+from core.errors import InvalidRequest, NotSupported, ParametersExclusive
 from subscriptions.biller import biller
 from subscriptions.cancel import end
 from subscriptions.interrupt import NONE, NOW, begin, in_advance, interrupt
@@ -27,12 +27,17 @@ class Trial:
     missing_payment_method: str | None = None
 
 
-def first_trial_end(trial: Trial, *, at: datetime) -> datetime | None:
-    """When the trial of a new subscription ends; None where it has none. Raises ParametersExclusive, InvalidRequest."""
+def first_trial_end(trial: Trial, *, at: datetime, start: datetime) -> datetime | None:
+    """When the trial of a new subscription ends; None where it has none.
+
+    Raises ParametersExclusive, InvalidRequest; NotSupported for one that begins in the past.
+    """
     if trial.end is not None and trial.days is not None:
         raise ParametersExclusive(
             "You may only specify one of these parameters: trial_end, trial_period_days.", param="trial_period_days"
         )
+    if start < at and (trial.days is not None or isinstance(trial.end, datetime)):
+        raise NotSupported("A trial of a backdated subscription is not supported yet.", param="backdate_start_date")
     if trial.days is not None:
         if trial.days > LONGEST_TRIAL.days:
             raise InvalidRequest(f"A trial can last at most {LONGEST_TRIAL.days} days.", param="trial_period_days")

@@ -1,4 +1,5 @@
 from api.urls import resource_routes, route
+from subscriptions.discount_views import SubscriptionDiscountView
 from subscriptions.item_views import SubscriptionItemView
 from subscriptions.schedule_views import SubscriptionScheduleView
 from subscriptions.usage_record_views import UsageRecordView
@@ -10,6 +11,7 @@ urlpatterns = [
         "subscriptions",
         actions={"migrate": "migrate", "pause": "pause", "resume": "resume"},
     ),
+    route("v1/subscriptions/<str:id>/discount", SubscriptionDiscountView, delete="destroy"),
     *resource_routes(SubscriptionItemView, "subscription_items"),
     *resource_routes(
         SubscriptionScheduleView, "subscription_schedules", actions={"cancel": "cancel", "release": "release"}

@@ -31,6 +31,8 @@ from subscriptions.serializers import (
     UpdateSubscription,
 )
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
+from subscriptions.terms import change_terms
+from subscriptions.terms_serializers import item_terms_of, terms_of
 from subscriptions.trials import Trial
 
 
@@ -53,6 +55,8 @@ class SubscriptionView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
+        if terms := terms_of(given):
+            change_terms(id, terms, at=clock.now())
         if "items" in given or given.get("billing_cycle_anchor") == "now":
             change_items(id, item_changes(given), proration=proration(given), at=clock.now())
         changes: dict[str, Any] = {
@@ -124,6 +128,7 @@ def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
                 price=item["price"],
                 quantity=item.get("quantity"),
                 metadata=metadata.merge({}, item.get("metadata")),
+                terms=item_terms_of(item),
             )
             for item in given["items"]
         ],
@@ -139,6 +144,7 @@ def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
         currency=given.get("currency"),
         description=given.get("description") or "",
         metadata=metadata.merge({}, given.get("metadata")),
+        terms=terms_of(given),
         trial=_trial(given) or Trial(),
     )
 

@@ -12,8 +12,10 @@ from invoices.models import Invoice, InvoiceItem
 from invoices.preview import NothingUpcoming, preview_next
 from subscriptions.cancel import cancel_subscription
 from subscriptions.change import Cancellation, update_subscription
+from subscriptions.items import change_items
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.pause import Pause, Resumption, pause_subscription, resume_subscription
+from subscriptions.plan import ItemChange
 from subscriptions.trials import Trial
 from tests import make
 from tests.make import JAN, utc
@@ -114,6 +116,24 @@ def test_what_is_credited(credit_from: str, credit: list[tuple[int, datetime, da
     assert totals() == [3100, 3100 + sum(amount for amount, _, _ in credit)]
     assert Invoice.objects.latest("created_at").status == ("open" if sum(totals()[1:]) else "paid")
     assert pending() == []
+
+
+def test_what_a_change_has_debited_is_credited() -> None:
+    """Two seats from 11 January on: the rest of the month is credited for two; paused on the 21st, 11 days are left."""
+    paid = seats()
+    item = paid.items.get()
+    change_items(paid.pk, [ItemChange(id=item.pk, quantity=2)], at=PAUSE)
+    pause_subscription(paid.pk, at=utc(2026, 1, 21))
+    assert pending()[-1] == (-2200, utc(2026, 1, 21), FEB)
+
+
+def test_paused_twice_in_a_period() -> None:
+    """What a resumption has charged is credited in turn: from the 21st on, 11 of 31 days."""
+    paid = seats()
+    pause_subscription(paid.pk, at=PAUSE)
+    resume_subscription(paid.pk, at=utc(2026, 1, 16), resumption=Resumption("unchanged"))
+    pause_subscription(paid.pk, at=utc(2026, 1, 21))
+    assert [amount for amount, _, _ in pending()] == [-2100, 1600, -1100]
 
 
 def test_a_credit_is_invoiced_at_once_where_asked() -> None:
@@ -295,3 +315,24 @@ def test_paused_and_resumed_at_one_instant() -> None:
     catch_up(paid, FEB)
     assert totals() == [3100, 3100]
     assert close_period(paid.pk, FEB) is None
+
+
+def test_items_change_while_paused_at_no_cost() -> None:
+    paid = seats()
+    pause_subscription(paid.pk, at=PAUSE, pause=Pause(credit_from="none"))
+    change_items(paid.pk, [ItemChange(id=paid.items.get().pk, quantity=2)], at=PAUSE + timedelta(days=1))
+    assert (pending(), totals()) == ([], [3100])
+    assert [kind for kind, *_ in slices(paid)] == ["regular", "paused", "paused"]
+    resume_subscription(paid.pk, at=RESUME)
+    assert totals() == [3100, 6200]
+
+
+def test_usage_of_an_item_removed_while_paused_is_billed_with_the_rest() -> None:
+    used = tokens()
+    other = make.price(unit="100")
+    pause_subscription(used.pk, at=PAUSE)
+    gone = used.items.get()
+    change_items(used.pk, [ItemChange(price=other.pk), ItemChange(id=gone.pk, deleted=True)], at=FEB)
+    assert totals() == []
+    resume_subscription(used.pk, at=RESUME)
+    assert totals() == [20 + 100]

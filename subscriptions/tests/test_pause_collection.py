@@ -6,6 +6,7 @@ import pytest
 
 from core.errors import InvalidRequest
 from core.sweep import sweep
+from customers.balance import adjust_balance
 from invoices.close import close_period
 from invoices.due import FINALIZE
 from invoices.finalize import finalize_if_due, finalize_invoice
@@ -85,6 +86,36 @@ def test_an_invoice_that_a_cancellation_makes_is_kept_as_well() -> None:
     cancel_subscription(used.pk, at=JAN + HOUR, invoice_now=True)
     kept = Invoice.objects.get()
     assert (kept.status, kept.total, kept.auto_advance) == ("draft", 15, False)
+
+
+@pytest.mark.parametrize(
+    ("behavior", "credit", "status", "due", "balance"),
+    [
+        ("mark_uncollectible", 300, "uncollectible", 400, 0),
+        ("mark_uncollectible", 700, "paid", 0, 0),
+        ("void", 300, "void", 400, -300),  # what it took goes back
+    ],
+)
+def test_the_customers_balance_is_applied(behavior: str, credit: int, status: str, due: int, balance: int) -> None:
+    row = make.subscribe(make.customer(), make.price(unit="700"))
+    adjust_balance(row.customer_id, -credit, currency="usd", at=JAN)
+    collect(row, behavior)
+    draft = close_period(row.pk, FEB)
+    finalize_if_due(draft.pk, FEB + HOUR)
+    draft.refresh_from_db()
+    row.customer.refresh_from_db()
+    assert (draft.status, draft.amount_due, row.customer.balance) == (status, due, balance)
+
+
+@pytest.mark.parametrize(("behavior", "status"), [("void", "void"), ("mark_uncollectible", "uncollectible")])
+def test_an_invoice_made_at_once(behavior: str, status: str) -> None:
+    customer = make.customer()
+    used = make.subscribe(customer, make.price(meter=make.meter(), unit="5"))
+    make.event(customer, value="3", at=JAN)
+    collect(used, behavior)
+    cancel_subscription(used.pk, at=JAN + HOUR, invoice_now=True)
+    invoice = Invoice.objects.get()
+    assert (invoice.status, invoice.total, invoice.auto_advance) == (status, 15, False)
 
 
 def test_it_is_collected_again_at_its_time_and_not_before(row: Subscription) -> None:

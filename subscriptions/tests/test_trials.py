@@ -14,7 +14,9 @@ from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.preview import NothingUpcoming, preview_next
 from subscriptions.cancel import cancel_subscription
 from subscriptions.change import Cancellation, update_subscription
+from subscriptions.items import change_items
 from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.plan import ItemChange
 from subscriptions.trials import Trial
 from tests import make
 from tests.make import JAN, utc
@@ -314,3 +316,20 @@ def test_a_late_worker_bills_the_same() -> None:
     assert [(one.period_end, one.total) for one in cycles] == [(END, 2000), (NEXT, 2015), (utc(2026, 3, 15), 2000)]
     for one in cycles:
         assert finalize_invoice(one.pk, at=utc(2026, 3, 21)).total == one.total
+
+
+def test_items_change_in_a_trial_at_no_cost() -> None:
+    """Two seats instead of one, and a price for usage added: all of it is in the trial, and billed from its end."""
+    trial = make.subscribe(make.customer(), make.price(unit="2000", product="Seats"), trial=Trial(days=14))
+    seats, calls = trial.items.get(), make.price(meter=make.meter("calls"), unit="3")
+    wanted = [ItemChange(id=seats.pk, quantity=2), ItemChange(price=calls.pk)]
+    change_items(trial.pk, wanted, at=JAN + DAY)
+    assert slices(trial) == [
+        ("trial", JAN, JAN + DAY, "free"),
+        ("trial", JAN + DAY, END, None),
+        ("trial", JAN + DAY, END, None),
+    ]
+    make.event(trial.customer, "calls", value="100", at=END - MICROSECOND)
+    make.event(trial.customer, "calls", value="2", at=END)
+    assert (InvoiceItem.objects.count(), close_period(trial.pk, END).total) == (0, 4000)
+    assert close_period(trial.pk, NEXT).total == 4006

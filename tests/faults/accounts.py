@@ -7,7 +7,7 @@ from typing import Any
 
 from customers.models import Customer, TestClock
 from invoices.close import close_period
-from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.models import Invoice, InvoiceLine
 from meters.models import Meter
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, SchedulePhase, Subscription, SubscriptionSchedule
@@ -122,7 +122,6 @@ def picture(customer: Customer) -> dict[str, Any]:
                 "starts_at", "item__price_id", "pk"
             )
         ),
-        "items": _told(InvoiceItem.objects.filter(customer=customer).order_by("amount", "pk")),
         "invoices": _told(invoices),
         "schedules": _told(SubscriptionSchedule.objects.filter(customer=customer)),
         "phases": _told(SchedulePhase.objects.filter(schedule__customer=customer).order_by("start_date")),

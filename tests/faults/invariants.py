@@ -4,17 +4,28 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
-from customers.models import Customer
+from customers.models import Customer, CustomerBalanceTransaction
 from invoices.models import Invoice, InvoiceLine
 from meters.usage import usage
 from pricing.records import usage_question
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 
 Invoices = list[Invoice]
+APPLIED = CustomerBalanceTransaction.Type.APPLIED_TO_INVOICE
 
 
 def violations(customer: Customer) -> list[str]:
-    rules = (_totals, _one_invoice_a_cycle, _periods_tile, _ends, _billed_once, _usage_is_as_read, _numbers, _balance)
+    rules = (
+        _totals,
+        _one_invoice_a_cycle,
+        _periods_tile,
+        _ends,
+        _billed_once,
+        _usage_is_as_read,
+        _numbers,
+        _balance,
+        _applied,
+    )
     invoices = Invoice.objects.filter(customer=customer)
     all_of_them = list(invoices.prefetch_related("lines__meter", "lines__item_period").order_by("created_at", "pk"))
     return [f"{rule.__name__.strip('_')}: {what}" for rule in rules for what in rule(customer, all_of_them)]
@@ -125,3 +136,15 @@ def _balance(customer: Customer, invoices: Invoices) -> Iterator[str]:
     amounts = [entry.amount for entry in row.balance_transactions.all()]
     if (row.balance, row.balance_sequence) != (sum(amounts), len(amounts)):
         yield f"a balance of {row.balance} after {row.balance_sequence} changes, and {len(amounts)} of {sum(amounts)}"
+
+
+def _applied(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    """What an invoice took of the balance is one row of the ledger, which begins and ends as the invoice says."""
+    for invoice in (invoice for invoice in invoices if invoice.ending_balance is not None):
+        rows = customer.balance_transactions.filter(invoice=invoice.pk)
+        applied = [(row.ending_balance - row.amount, row.ending_balance) for row in rows.filter(type=APPLIED)]
+        told = [(invoice.starting_balance, invoice.ending_balance)]
+        if applied != (told if invoice.starting_balance != invoice.ending_balance else []):
+            yield f"{invoice.pk} tells of a balance that went {told}, its ledger of {applied}"
+        if invoice.status == Invoice.Status.VOID and sum(row.amount for row in rows):
+            yield f"{invoice.pk} is void, and has kept {rows}"

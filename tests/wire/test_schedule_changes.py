@@ -276,7 +276,16 @@ def test_the_types_are_the_sdks(wire: Wire, running: Any) -> None:
                     "discounts": [{"coupon": coupon.id}],
                 }
             ],
-            "add_invoice_items": [{"price": once.id, "quantity": 2, "tax_rates": [rate.id]}],
+            "add_invoice_items": [
+                {
+                    "price": once.id,
+                    "quantity": 2,
+                    "tax_rates": [rate.id],
+                    "discounts": [{"coupon": coupon.id}],
+                    "metadata": {"c": "3"},
+                    "period": {"start": {"type": "phase_start"}, "end": {"type": "timestamp", "timestamp": FEB}},
+                }
+            ],
             "billing_cycle_anchor": "automatic",
             "billing_thresholds": {"amount_gte": 5000, "reset_billing_cycle_anchor": False},
             "collection_method": "send_invoice",

@@ -326,7 +326,7 @@ def test_discounts_taxes_and_single_charges_of_phases(wire: Wire) -> None:
         phase(base, usage, iterations=1, discounts=[{"coupon": tenth.id}], default_tax_rates=""),
     )
     first = wire.invoices(customer)[0]
-    assert sorted(line.amount for line in first.lines.data) == [250, 1000]
+    assert sorted(lines(first)) == [(250, JAN, FEB), (1000, JAN, FEB)]
     assert (first.subtotal, first.total) == (1250, 625)
     wire.send(meter, customer, "10")
     wire.advance(clock, FEB)

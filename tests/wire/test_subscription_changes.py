@@ -587,3 +587,46 @@ def test_a_start_too_far_back_is_refused(wire: Wire) -> None:
         made = wire.subscribe(customer, *prices, backdate_start_date=APR - (days - 1) * DAY)
         first = wire.v1.invoices.retrieve(made.latest_invoice)
         assert first.total == 250
+
+
+# Trials and pauses
+
+
+@MODES
+def test_a_change_in_a_trial_costs_nothing_until_it_is_over(wire: Wire, mode: str) -> None:
+    clock, customer, subscription = started(wire, wire.price(unit_amount=3000), mode=mode, trial_end=TWENTY)
+    wire.advance(clock, TEN)
+    meter = wire.meter()
+    change(
+        wire,
+        subscription,
+        {"id": item_of(subscription), "price": wire.price(unit_amount=1000).id, "quantity": 2},
+        {"price": wire.price(meter, unit_amount=2).id},
+        proration_behavior="always_invoice",
+    )
+    assert pending(customer) == []
+    assert sum(invoice.total for invoice in wire.invoices(customer)) == 0
+    assert invalid(wire.v1.subscriptions.update, subscription.id, {"billing_cycle_anchor": "now"}).param
+    wire.send(meter, customer, "100", at=TEN)  # in the trial: free
+    wire.advance(clock, TWENTY + HOUR)
+    wire.send(meter, customer, "7", at=TWENTY)
+    end = unix(2026, 5, 21)
+    billed = wire.invoices(customer)[-1]
+    assert [line for line in lines(billed) if line[0]] == [(2000, TWENTY, end)]
+    wire.advance(clock, end + HOUR)
+    assert lines(wire.invoices(customer)[-1]) == [(14, TWENTY, end), (2000, end, unix(2026, 6, 21))]
+
+
+def test_a_change_while_paused_costs_what_it_costs_when_resumed(wire: Wire) -> None:
+    """Paused with two thirds left, and resumed with one third left at twice the quantity."""
+    clock, customer, subscription = started(wire, wire.price(unit_amount=3000))
+    wire.advance(clock, TEN)
+    wire.v1.subscriptions.pause(subscription.id, {"type": "subscription"})
+    assert amounts(pending(customer)) == [-2000]
+    change(wire, subscription, {"id": item_of(subscription), "quantity": 2})
+    assert amounts(pending(customer)) == [-2000]
+    wire.advance(clock, TWENTY)
+    wire.v1.subscriptions.resume(subscription.id, {"billing_cycle_anchor": "unchanged"})
+    assert amounts(pending(customer)) == [-2000, 2000]
+    change(wire, subscription, {"id": item_of(subscription), "quantity": 1})
+    assert amounts(pending(customer)) == [-2000, 2000, -2000, 1000]

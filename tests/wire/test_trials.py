@@ -90,6 +90,31 @@ def test_a_trial_is_moved_ended_and_added(wire: Wire) -> None:
     assert [line.amount for line in credit.lines.data] == [-2000, 0]
 
 
+def test_a_classic_trial_is_worded_as_stripe_does(wire: Wire) -> None:
+    """Items without a quantity are shown too."""
+    classic = {"billing_mode": {"type": "classic"}, "trial_period_days": 14}
+    trial = check(wire.subscribe(wire.customer(wire.clock()), wire.price(wire.meter()), wire.price(), **classic))
+    lines = check(wire.v1.invoices.retrieve(trial.latest_invoice)).lines.data
+    assert sorted((line.description, line.amount) for line in lines) == [
+        ("1 × Product (Free trial)", 0),
+        ("Product (Free trial)", 0),
+    ]
+
+
+def test_a_trial_and_items_in_one_call(wire: Wire) -> None:
+    """Credited is the seat that was paid, for 21 of 31 days; the three are charged after the trial."""
+    clock = wire.clock()
+    customer = wire.customer(clock)
+    row = wire.subscribe(customer, wire.price(unit_amount=2000))
+    wire.advance(clock, JAN + 10 * DAY)
+    wanted = {"items": [{"id": row["items"].data[0].id, "quantity": 3}], "trial_end": JAN + 20 * DAY}
+    assert check(wire.v1.subscriptions.update(row.id, wanted)).status == "trialing"
+    assert wire.invoices(customer)[-1].total == -1355
+    wire.advance(clock, JAN + 20 * DAY + HOUR)
+    assert wire.invoices(customer)[-1].total == 6000
+    assert wire.invoices(customer)[-1].amount_due == 6000 - 1355
+
+
 def test_paused_and_resumed(wire: Wire) -> None:
     clock, meter = wire.clock(), wire.meter()
     customer = wire.customer(clock)
@@ -175,6 +200,7 @@ def test_collection_is_paused_until_a_time(wire: Wire) -> None:
         ({"trial_period_days": 0}, "trial_period_days"),
         ({"trial_period_days": 731}, "trial_period_days"),
         ({"trial_from_plan": True}, "trial_from_plan"),
+        ({"trial_period_days": 3, "backdate_start_date": JAN - DAY}, "backdate_start_date"),
         (
             {"trial_settings": {"end_behavior": {"missing_payment_method": "hope"}}},
             "trial_settings[end_behavior][missing_payment_method]",
