@@ -98,6 +98,7 @@ UNFOLD: dict[str, Any] = {
             _group(
                 "Billing",
                 _item("Subscriptions", "autorenew", "subscriptions_subscription"),
+                _item("Schedules", "event_upcoming", "subscriptions_subscriptionschedule"),
                 _item("Invoices", "receipt_long", "invoices_invoice"),
                 _item("Credit notes", "undo", "invoices_creditnote"),
             ),

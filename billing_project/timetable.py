@@ -14,6 +14,9 @@ class Entry:
 
 TIMETABLE: dict[str, Entry] = {
     "heartbeat": Entry("core.tasks.heartbeat", 5, "Shows that beat, broker and worker work; see /readyz."),
+    "advance due schedules": Entry(
+        "subscriptions.tasks.advance_due_schedules", 20, "Begins each phase of a schedule whose time has come."
+    ),
     "close due periods": Entry(
         "invoices.tasks.close_due_periods", 20, "Makes the draft invoice of each period that has ended."
     ),

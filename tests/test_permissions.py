@@ -24,6 +24,7 @@ KNOWN = {
     "coupons:read", "coupons:write", "promotion_codes:read", "promotion_codes:write",
     "tax_rates:read", "tax_rates:write",
     "subscriptions:read", "subscriptions:write", "subscription_items:read", "subscription_items:write",
+    "subscription_schedules:read", "subscription_schedules:write",
     "invoices:read", "invoices:write", "credit_notes:read", "credit_notes:write",
     "portal_sessions:write",
 }  # fmt: skip

@@ -16,6 +16,7 @@ from subscriptions.cancel import cancel_subscription
 from subscriptions.change import update_subscription
 from subscriptions.models import Subscription
 from subscriptions.pause import pause_subscription, resume_subscription
+from subscriptions.schedule_run import advance_schedule
 from subscriptions.trials import Trial
 from tests import make
 from tests.faults import broken
@@ -29,6 +30,7 @@ from tests.faults.accounts import (
     near_threshold,
     paused,
     picture,
+    scheduled,
     subscribed,
     with_draft,
 )
@@ -60,6 +62,20 @@ def test_eight_closes_make_one_invoice_with_the_lines_of_one() -> None:
     close_period(alone.subscription.pk, FEB)
 
     runs = race(lambda: close_period(raced.subscription.pk, FEB))
+
+    assert errors(runs) == []
+    assert sum(run.value is not None for run in runs) == 1
+    assert violations(raced.customer) == []
+    assert differences(picture(alone.customer), picture(raced.customer)) == []
+
+
+def test_eight_workers_begin_a_phase_once() -> None:
+    things = catalog()
+    alone, raced = scheduled(things), scheduled(things)
+    advance_schedule(alone.customer.subscription_schedules.get().pk, FEB)
+    schedule = raced.customer.subscription_schedules.get().pk
+
+    runs = race(lambda: (advance_schedule(schedule, FEB), close_period(raced.subscription.pk, FEB))[0])
 
     assert errors(runs) == []
     assert sum(run.value is not None for run in runs) == 1

@@ -72,6 +72,31 @@ CALLS = [
     ("GET", "/v1/subscriptions", "_subscription_list_params.SubscriptionListParams"),
     ("GET", "/v1/subscriptions/search", "_subscription_search_params.SubscriptionSearchParams"),
     ("GET", "/v1/subscription_items", "_subscription_item_list_params.SubscriptionItemListParams"),
+    (
+        "POST",
+        "/v1/subscription_schedules",
+        "_subscription_schedule_create_params.SubscriptionScheduleCreateParams",
+    ),
+    (
+        "POST",
+        "/v1/subscription_schedules/x",
+        "_subscription_schedule_update_params.SubscriptionScheduleUpdateParams",
+    ),
+    (
+        "GET",
+        "/v1/subscription_schedules",
+        "_subscription_schedule_list_params.SubscriptionScheduleListParams",
+    ),
+    (
+        "POST",
+        "/v1/subscription_schedules/x/cancel",
+        "_subscription_schedule_cancel_params.SubscriptionScheduleCancelParams",
+    ),
+    (
+        "POST",
+        "/v1/subscription_schedules/x/release",
+        "_subscription_schedule_release_params.SubscriptionScheduleReleaseParams",
+    ),
     ("POST", "/v1/invoices/x", "_invoice_modify_params.InvoiceModifyParams"),
     ("POST", "/v1/invoices/x/finalize", "_invoice_finalize_invoice_params.InvoiceFinalizeInvoiceParams"),
     ("POST", "/v1/invoices/x/pay", "_invoice_pay_params.InvoicePayParams"),
