@@ -6,6 +6,7 @@ Works on many invoices at once; the number of statements does not depend on how 
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
+from operator import attrgetter
 
 from django.db import transaction
 
@@ -13,14 +14,16 @@ from core.copying import update_models
 from core.errors import BillingError, InvalidRequest, NotFound
 from customers.balance import BalanceChange, Type, balance_of, change_balances
 from customers.locks import lock_customer, lock_customers
-from customers.numbers import take_numbers_of_many
 from invoices.build import build_invoice
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.numbering import number_invoices
+from invoices.revise import void_revised
 from invoices.totals import settle
 from invoices.write import TOTALS, Computed, rewrite_drafts
 from subscriptions.models import ItemPeriod
 
+added_position = attrgetter("added_position")
 COPIED_FROM_CUSTOMER = ("name", "email", "phone", "address", "shipping", "tax_exempt")
 WRITTEN = (
     *TOTALS,
@@ -119,12 +122,11 @@ def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime, computed: Sequ
     if not computed:
         computed = compute_drafts(invoices)
         rewrite_drafts(computed)
+    void_revised(invoices, at=at)
     _settle(computed, at)
     for invoice in invoices:
         _freeze(invoice, at)
-    numbers = take_numbers_of_many([invoice.customer for invoice in invoices if not invoice.number])
-    for invoice in invoices:
-        invoice.number = invoice.number or numbers.pop(0)
+    number_invoices(invoices)
     update_models(Invoice, invoices, WRITTEN)
 
 
@@ -149,8 +151,8 @@ def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
             invoice.customer,
             invoice.subscription,
             list(slices[invoice.pk].values()),
-            [item for item in items[invoice.pk] if item.created_at <= invoice.created_at],
-            [item for item in reversed(items[invoice.pk]) if item.created_at > invoice.created_at],
+            [item for item in items[invoice.pk] if item.added_position is None],
+            sorted((item for item in items[invoice.pk] if item.added_position), key=added_position),
             invoice=invoice,
         )
         for invoice in invoices
@@ -179,7 +181,8 @@ def _settle(computed: Sequence[Computed], at: datetime) -> None:
 def _freeze(invoice: Invoice, at: datetime) -> None:
     for name in COPIED_FROM_CUSTOMER:
         setattr(invoice, f"customer_{name}", getattr(invoice.customer, name))
-    invoice.finalized_at = invoice.effective_at = at
+    invoice.finalized_at = at
+    invoice.effective_at = invoice.effective_at or at
     invoice.automatically_finalizes_at = None
     if invoice.amount_due:
         invoice.status = Invoice.Status.OPEN

@@ -19,6 +19,7 @@ LineKey = tuple[Any, ...]
 COMPARED = (
     "item_period_id", "invoice_item_id", "kind", "tier", "revision", "amount", "quantity", "description",
     "discount_amounts", "credit_amounts", "tax_amounts", "usage_quantity", "usage_events", "period_start", "period_end",
+    "price_id", "unit_amount_decimal", "formula", "discountable", "tax_rates", "metadata",
 )  # fmt: skip
 
 
