@@ -106,8 +106,12 @@ def _expand(resource: Resource, objects: Sequence[dict[str, Any]], tree: Tree) -
 def _include(resource: Resource, objects: Sequence[dict[str, Any]], name: str) -> None:
     ids = list(dict.fromkeys(found["id"] for found in objects))
     values = resource.included[name](ids) if ids else {}
+    *inner, key = name.split(".")
     for found in objects:
-        found[name] = values.get(found["id"])
+        hash_ = found
+        for step in inner:
+            hash_ = hash_[step]
+        hash_[key] = values.get(found["id"])
 
 
 def _replace(target: Resource, holders: list[tuple[dict[str, Any], str]], below: Tree) -> None:

@@ -52,6 +52,18 @@ class Const(WireField):
         return {"type": "null"} if self.value is None else {"const": self.value}
 
 
+class FilledIn(Const):
+    """What an upper app fills in (see `api.resources.fill`); null until then."""
+
+    schema_type = {"type": ["object", "null"]}
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(None, **kwargs)
+
+    def schema(self) -> dict[str, Any]:
+        return dict(self.schema_type)
+
+
 class Text(WireField):
     """A string; null where the row has none, or an empty one."""
 

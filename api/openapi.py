@@ -14,7 +14,7 @@ from api import resources
 from api.bodies import RawBodyView
 from api.files import ANY, FileView
 from api.objects import InlineList
-from api.params import Array, Hash, ParamField, Params
+from api.params import Array, ByCurrency, Hash, ParamField, Params
 from api.resources import Resource
 from api.views import ApiView, V2View
 
@@ -242,6 +242,9 @@ def field_schema(field: ParamField) -> Schema:
     schema = field.schema()
     if isinstance(field, Hash):
         schema = _or_blank(params_schema(field.params), field)
+    elif isinstance(field, ByCurrency):
+        one = {"type": "object", "additionalProperties": field_schema(field.child)}
+        schema = _or_blank(one, field)
     elif isinstance(field, Array):
         items = field_schema(field.child)
         schema = _or_blank({"type": "array", "items": items, "maxItems": field.max_length}, field)

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
 
+from api.echo import echo
 from api.fields import (
     Amount,
     Boolean,
@@ -29,11 +30,13 @@ from api.fields import (
 )
 from api.forms import as_hash
 from core.errors import ParametersExclusive
+from core.money import is_currency
 
 __all__ = [
     "Amount",
     "Array",
     "Boolean",
+    "ByCurrency",
     "Choice",
     "DecimalAmount",
     "DecimalNumber",
@@ -105,6 +108,33 @@ class Hash(ParamField):
             raise ValidationError("Invalid hash")
         validated: dict[str, Any] = self.params(context={**self.context, "inner": True}).run_validation(dict(given))
         return validated
+
+
+class ByCurrency(ParamField):
+    """A hash from currency codes, in lower case once read, to hashes of one kind."""
+
+    def __init__(self, schema: type[Params], **kwargs: Any) -> None:
+        self.child = Hash(schema)
+        super().__init__(**kwargs)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        given = as_hash(data)
+        if not isinstance(given, Mapping):
+            raise ValidationError("Invalid hash")
+        values, wrong = {}, {}
+        for name, value in given.items():
+            code = name.lower()
+            try:
+                if not is_currency(code):
+                    raise ValidationError(f"Invalid currency: {echo(name)}.")
+                if code in values:
+                    raise ValidationError(f"The currency {code} is given twice.")
+                values[code] = self.child.run_validation(value)
+            except ValidationError as error:
+                wrong[name] = error.detail
+        if wrong:
+            raise ValidationError(wrong)
+        return values
 
 
 class Array(ParamField):

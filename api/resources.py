@@ -69,6 +69,18 @@ def register(resource: Resource) -> Resource:
     return resource
 
 
+Read = Callable[[Sequence[str]], Mapping[str, Any]]
+_filled: dict[str, dict[str, Read]] = {}
+
+
+def fill(name: str, field: str, read: Read) -> None:
+    """Let an upper app say what `field` of the objects named `name` holds: `read` gives each one's value by its id.
+
+    It is called once for all objects that are rendered together; who is not in its answer has null.
+    """
+    _filled.setdefault(name, {})[field] = read
+
+
 def get(name: str) -> Resource:
     return _resources[name]
 
@@ -101,7 +113,12 @@ def retrieve_among(resource: Resource, rows: QuerySet[Any], id: str) -> Any:
 def render(resource: Resource, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """The wire objects of `rows`, nothing expanded."""
     serializer = resource.serializer()
-    return [serializer.to_representation(row) for row in rows]
+    shown = [serializer.to_representation(row) for row in rows]
+    for field_name, read in _filled.get(resource.name, {}).items():
+        values = read([one["id"] for one in shown]) if shown else {}
+        for one in shown:
+            one[field_name] = values.get(one["id"])
+    return shown
 
 
 def deleted(resource: Resource, id: str) -> dict[str, Any]:

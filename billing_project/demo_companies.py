@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing_project.demo_usage import Shape, calls, chat, storage
-from pricing.prices import TierSpec
+from pricing.tier_specs import TierSpec
 
 
 @dataclass(frozen=True)

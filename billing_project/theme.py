@@ -90,6 +90,10 @@ UNFOLD: dict[str, Any] = {
                 "Pricing",
                 _item("Products", "inventory_2", "pricing_product"),
                 _item("Prices", "sell", "pricing_price"),
+                _item("Coupons", "percent", "pricing_coupon"),
+                _item("Promotion codes", "confirmation_number", "pricing_promotioncode"),
+                _item("Redemptions", "redeem", "pricing_discount"),
+                _item("Tax rates", "account_balance", "pricing_taxrate"),
             ),
             _group(
                 "Billing",

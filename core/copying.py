@@ -1,12 +1,11 @@
 """Writes many rows at once, by COPY: a fraction of the time that INSERT takes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
 from django.db import connection, models
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 
 def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -28,20 +27,33 @@ def copy_rows(model: type[models.Model], columns: Sequence[str], rows: Iterable[
         cursor._execute_with_wrappers(statement.as_string(), None, False, run)  # type: ignore[attr-defined]
 
 
+def copy_values(model: type[models.Model], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store new rows, each a value by attribute for the same attributes."""
+    if not rows:
+        return
+    fields: list[Any] = [field for field in model._meta.local_concrete_fields if field.attname in rows[0]]
+    names = [field.attname for field in fields]
+    json = [place for place, field in enumerate(fields) if isinstance(field, models.JSONField)]
+    dumped: dict[int, str] = {}  # many rows hold the very same object
+
+    def values(row: Mapping[str, Any]) -> list[Any]:
+        made = [row[name] for name in names]
+        for place in json:
+            value = made[place]
+            if value is not None:
+                text = dumped.get(id(value))
+                if text is None:
+                    text = dumped[id(value)] = orjson.dumps(value).decode()
+                made[place] = text
+        return made
+
+    copy_rows(model, [field.column for field in fields], map(values, rows))
+
+
 def copy_models(model: type[models.Model], instances: Sequence[models.Model]) -> None:
     """Store new instances whose primary keys are known."""
-    fields: list[Any] = list(model._meta.local_concrete_fields)
-    json = {field.attname for field in fields if isinstance(field, models.JSONField)}
-
-    def values(instance: models.Model) -> list[Any]:
-        row = []
-        for field in fields:
-            value = getattr(instance, field.attname)
-            row.append(Jsonb(value) if value is not None and field.attname in json else value)
-        return row
-
-    if instances:
-        copy_rows(model, [field.column for field in fields], map(values, instances))
+    names = [field.attname for field in model._meta.local_concrete_fields]
+    copy_values(model, [{name: getattr(instance, name) for name in names} for instance in instances])
 
 
 def next_keys(model: type[models.Model], count: int) -> list[int]:

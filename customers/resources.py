@@ -23,6 +23,7 @@ CUSTOMER = register(
         model=Customer,
         serializer=CustomerObject,
         expandable={"test_clock": "test_helpers.test_clock"},
+        nested={"discount": "discount"},  # filled in by pricing, which knows discounts
         related=("aliases",),
         visible=lambda rows: rows.live(),
         searchable={

@@ -136,7 +136,7 @@ class CustomerObject(objects.Object):
     default_source = objects.Const(None)
     delinquent = objects.Const(False)
     description = objects.Text()
-    discount = objects.Const(None)
+    discount = objects.FilledIn()
     email = objects.Text()
     external_id = objects.Text()
     ingest_aliases = objects.Json()

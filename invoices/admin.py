@@ -20,6 +20,7 @@ from core.money import format_minor, format_unit_price, plain
 from core.panels import Panel, show_on
 from customers.models import Customer
 from invoices import settle
+from invoices.drafts import update_invoice
 from invoices.event_lines import lines_that_read
 from invoices.finalize import finalize_invoice
 from invoices.models import Invoice, InvoiceLine
@@ -85,7 +86,7 @@ class InvoiceAdmin(VerbAdmin):
 
     def update(self, row: Invoice, form: DraftForm, *, at: datetime) -> Invoice:
         changes = form.changes(leave=("metadata",))
-        return settle.update_invoice(row.pk, changes=changes, metadata=form.metadata_to_merge(), at=at)
+        return update_invoice(row.pk, changes=changes, metadata=form.metadata_to_merge(), at=at)
 
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: Invoice) -> str:

@@ -40,6 +40,7 @@ class Billable:
 
     Exactly one of `quantity` (licensed) and `usage` (metered). `whole` is the full period that a shortened licensed one
     is a part of; None bills it in full. A `trial` costs nothing, and says so in the words of the billing mode.
+    `missed`: discounts of the invoice that do not reach this period.
     """
 
     item: str
@@ -53,6 +54,7 @@ class Billable:
     trial: str | None = None
     billed: Billed | None = None
     discounts: tuple[Discount, ...] = ()
+    missed: frozenset[str] = frozenset()
     tax_rates: tuple[TaxRate, ...] = ()
 
     @property
@@ -77,6 +79,7 @@ class ItemCharge:
     discountable: bool = True
     metadata: Mapping[str, str] = field(default_factory=dict)
     discounts: tuple[Discount, ...] = ()
+    missed: frozenset[str] = frozenset()
     tax_rates: tuple[TaxRate, ...] = ()
 
 
@@ -222,6 +225,7 @@ def _amount(line: Line) -> Amount:
         source.discounts,
         source.tax_rates,
         price.id if metered and price else None,
+        source.missed,
     )
 
 

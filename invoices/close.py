@@ -13,7 +13,7 @@ from django.db import transaction
 
 from core.copying import copy_models, next_keys, update_models
 from invoices.build import build_invoice
-from invoices.finalize import finalize_drafts
+from invoices.finalize import finalize_drafts, one_per_customer
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceItem
 from invoices.write import Computed, insert_drafts, new_invoice
@@ -73,12 +73,14 @@ def close_many(subscription_ids: Sequence[str], at: datetime) -> set[str]:
     periods."""
     with transaction.atomic():
         closings = find_closings(lock_subscriptions(subscription_ids, skip_locked=True), at)
-        close(closings, at)
+        for some in one_per_customer(closings, lambda closing: closing.subscription.customer_id):
+            close(some, at)
         return {closing.subscription.pk for closing in closings}
 
 
 def close(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
-    """Close the periods, open the next, draft the invoices. The caller holds the locks under which they were found."""
+    """Close the periods, open the next, draft the invoices, of one subscription of each customer. The caller holds the
+    locks under which they were found."""
     if not closings:
         return []
     close_slices(
@@ -167,6 +169,7 @@ def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
     wanted = [
         Wanted(
             closing.subscription.customer,
+            at,
             closing.subscription,
             closing.billed(),
             take_pending(pending, closing.subscription),

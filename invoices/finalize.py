@@ -3,26 +3,28 @@
 Works on many invoices at once; the number of statements does not depend on how many.
 """
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
+from typing import TypeVar
 
 from django.db import transaction
 
 from core.copying import update_models
 from core.errors import BillingError, InvalidRequest, NotFound
-from customers.balance import BalanceChange, Type, balance_of, change_balances
+from customers.balance import BalanceChange, Type, change_balances
 from customers.locks import lock_customer, lock_customers
 from invoices.build import build_invoice
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.numbering import number_invoices
-from invoices.revise import void_revised
-from invoices.totals import settle
+from invoices.revised import void_revised
 from invoices.write import TOTALS, Computed, rewrite_drafts
+from pricing.discounts import spend
 from subscriptions.models import ItemPeriod
 
+T = TypeVar("T")
 added_position = attrgetter("added_position")
 COPIED_FROM_CUSTOMER = ("name", "email", "phone", "address", "shipping", "tax_exempt")
 WRITTEN = (
@@ -113,17 +115,40 @@ def finalize_draft(invoice: Invoice, *, at: datetime) -> Invoice:
 
 
 def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime, computed: Sequence[Computed] = ()) -> None:
-    """Freeze drafts, in this order; `computed` is what they say, where that was computed in this transaction.
+    """Freeze drafts, those of one customer in this order; `computed` is what they say, where that was computed in this
+    transaction, and there is one of each customer.
 
     The caller holds the customers' locks.
     """
-    if not invoices:
+    if computed:
+        _finalize(computed, at)
         return
-    if not computed:
-        computed = compute_drafts(invoices)
-        rewrite_drafts(computed)
-    void_revised(invoices, at=at)
+    for some in one_per_customer(invoices, lambda invoice: invoice.customer_id):
+        void_revised(some, at=at)
+        recomputed = compute_drafts(some)
+        rewrite_drafts(recomputed)
+        _finalize(recomputed, at)
+
+
+def one_per_customer(rows: Iterable[T], customer_of: Callable[[T], str]) -> Iterator[list[T]]:
+    """The rows in rounds, in each at most one of a customer: what one takes of the customer's balance, or of a discount
+    for one invoice, is then known to the next."""
+    rounds: list[list[T]] = []
+    seen: Counter[str] = Counter()
+    for row in rows:
+        place = seen[customer_of(row)]
+        seen[customer_of(row)] += 1
+        if place == len(rounds):
+            rounds.append([])
+        rounds[place].append(row)
+    yield from rounds
+
+
+def _finalize(computed: Sequence[Computed], at: datetime) -> None:
+    """Invoices of different customers; of one, only where they share nothing."""
+    invoices = [each.invoice for each in computed]
     _settle(computed, at)
+    spend((id for each in computed for id, _ in each.built.totals.discounts), at=at)
     for invoice in invoices:
         _freeze(invoice, at)
     number_invoices(invoices)
@@ -149,6 +174,7 @@ def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
     return [
         Wanted(
             invoice.customer,
+            invoice.created_at,
             invoice.subscription,
             list(slices[invoice.pk].values()),
             [item for item in items[invoice.pk] if item.added_position is None],
@@ -160,22 +186,18 @@ def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
 
 
 def _settle(computed: Sequence[Computed], at: datetime) -> None:
-    """Apply the balance of each customer to its invoices, one after the other, and keep what that makes of it."""
-    balances: dict[str, int] = {}
+    """Apply the balance of each customer to the invoice, and keep what that makes of it."""
     changes = []
     for each in computed:
-        invoice = each.invoice
-        balance = balances.get(invoice.customer_id, balance_of(invoice.customer, invoice.currency))
-        settlement = settle(each.built.totals.total, balance)
-        invoice.starting_balance, invoice.ending_balance = balance, settlement.ending_balance
-        invoice.amount_due = settlement.amount_due
-        balances[invoice.customer_id] = settlement.ending_balance
-        if moved := settlement.ending_balance - balance:
+        invoice, settlement = each.invoice, each.built.settlement
+        invoice.ending_balance = settlement.ending_balance
+        if moved := settlement.ending_balance - settlement.starting_balance:
             changes.append(BalanceChange(invoice.customer_id, moved, Type.APPLIED_TO_INVOICE, at, invoice=invoice.pk))
     if changes:
-        change_balances(changes)
+        endings = change_balances(changes)
         for each in computed:
-            each.invoice.customer.balance = balances[each.invoice.customer_id]
+            customer = each.invoice.customer
+            customer.balance = endings.get(customer.pk, customer.balance)
 
 
 def _freeze(invoice: Invoice, at: datetime) -> None:

@@ -5,7 +5,7 @@ The number of statements does not depend on the number of invoices.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -15,10 +15,11 @@ from customers.balance import balance_of
 from customers.models import Customer
 from invoices.build import Billable, Billed, Content, ItemCharge, UsageRead
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.modifiers import Modifiers
 from meters.usage import Usage
 from meters.usage_many import Question, usage_many
 from pricing.records import ITEM_KEY
-from pricing.snapshots import PriceSnapshot, snapshots
+from pricing.snapshots import PriceIn, PriceSnapshot, snapshots
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import Period
 
@@ -30,10 +31,12 @@ class Wanted:
     """What an invoice is to bill, before any of it is priced, in the order of the lines: invoice items, slices of a
     subscription, and invoice items that were added to the invoice later.
 
-    `until` reads usage up to an instant only. `invoice` is the draft that is built again, if there is one.
+    `at` is when the invoice is made. `until` reads usage up to an instant only. `invoice` is the draft that is built
+    again, if there is one.
     """
 
     customer: Customer
+    at: datetime
     subscription: Subscription | None = None
     slices: Sequence[ItemPeriod] = ()
     items: Sequence[InvoiceItem] = ()
@@ -41,24 +44,52 @@ class Wanted:
     until: datetime | None = None
     invoice: Invoice | None = None
 
+    @property
+    def currency(self) -> str:
+        source = self.invoice or self.subscription
+        assert source is not None, "an invoice is of a subscription, or there already"
+        return source.currency
+
+    @property
+    def owners(self) -> tuple[str | None, ...]:
+        """Whose discounts the invoice has: those of the first that has any, or only its own where it says so."""
+        if self.invoice and self.invoice.discounts is not None:
+            return (self.invoice.pk,)
+        return (
+            self.invoice.pk if self.invoice else None,
+            self.subscription.pk if self.subscription else None,
+            self.customer.pk,
+        )
+
+    @property
+    def default_tax_rates(self) -> Sequence[str]:
+        source = self.invoice or self.subscription
+        return source.default_tax_rates if source else ()
+
 
 @dataclass
 class _Read:
     """What was read for all invoices."""
 
-    prices: Mapping[str, PriceSnapshot]
+    prices: Mapping[PriceIn, PriceSnapshot]
     usage: Mapping[int | None, Usage]
-    billed: Mapping[int, Billed] = field(default_factory=dict)
+    billed: Mapping[int, Billed]
+    modifiers: Modifiers
 
 
 def gather(wanted: Sequence[Wanted]) -> list[Content]:
     """The contents of these invoices, in their order, with every event acknowledged before this call."""
-    slices = [slice_ for each in wanted for slice_ in each.slices]
+    if not wanted:
+        return []
     prices = snapshots(
-        [slice_.price_id for slice_ in slices]
-        + [item.price_id for each in wanted for item in (*each.items, *each.added) if item.price_id]
+        pair
+        for each in wanted
+        for pair in (
+            *((slice_.price_id, each.currency) for slice_ in each.slices),
+            *((item.price_id, item.currency) for item in (*each.items, *each.added) if item.price_id),
+        )
     )
-    read = _Read(prices, _usage(wanted, prices), _billed(wanted))
+    read = _Read(prices, _usage(wanted, prices), _billed(wanted), _modifiers(wanted))
     return [_content(each, read) for each in wanted]
 
 
@@ -72,40 +103,41 @@ def pending_items(customers: Iterable[Customer]) -> dict[str, list[InvoiceItem]]
 
 
 def _content(each: Wanted, read: _Read) -> Content:
+    owner, discounts = read.modifiers.of_invoice(each.owners, each.currency)
     return Content(
-        billables=[_billable(slice_, each.subscription, read) for slice_ in each.slices],
-        items=[_charge(item, read) for item in each.items],
-        added=[_charge(item, read) for item in each.added],
+        billables=[_billable(slice_, each, owner, read) for slice_ in each.slices],
+        items=[_charge(item, each, owner, read) for item in each.items],
+        added=[_charge(item, each, owner, read) for item in each.added],
+        discounts=discounts,
         tax_exempt=each.customer.tax_exempt,
-        balance=balance_of(each.customer, _currency(each)),
+        balance=balance_of(each.customer, each.currency),
     )
 
 
-def _currency(each: Wanted) -> str:
-    source = each.subscription or each.invoice
-    assert source is not None, "an invoice is of a subscription, or there already"
-    return source.currency
-
-
-def _billable(slice_: ItemPeriod, subscription: Subscription | None, read: _Read) -> Billable:
-    used = read.usage.get(slice_.pk)
-    in_trial = slice_.kind == Kind.TRIAL
-    assert subscription is not None, "slices belong to a subscription"
+def _billable(slice_: ItemPeriod, each: Wanted, owner: str, read: _Read) -> Billable:
+    used, modifiers = read.usage.get(slice_.pk), read.modifiers
+    assert each.subscription is not None, "slices belong to a subscription"
+    reach = {"in_arrears": used is not None}
     return Billable(
         item=slice_.item_id,
         item_period=slice_.pk,
-        price=read.prices[slice_.price_id],
+        price=read.prices[slice_.price_id, each.currency],
         period=slice_.period,
         metadata=slice_.item.metadata,
         quantity=None if slice_.quantity is None else Decimal(slice_.quantity),
         usage=UsageRead(used.quantity, used.events, used.snapshot) if used else None,
         whole=slice_.whole,
-        trial=subscription.billing_mode if in_trial else None,
+        trial=each.subscription.billing_mode if slice_.kind == Kind.TRIAL else None,
         billed=read.billed.get(slice_.pk),
+        discounts=modifiers.discounts(slice_.item_id, each.currency, slice_.period, **reach),
+        missed=modifiers.missed(owner, each.currency, slice_.period, **reach),
+        tax_rates=modifiers.tax_rates(slice_.item.tax_rates, each.default_tax_rates),
     )
 
 
-def _charge(item: InvoiceItem, read: _Read) -> ItemCharge:
+def _charge(item: InvoiceItem, each: Wanted, owner: str, read: _Read) -> ItemCharge:
+    """Discounts of an invoice item are judged by the time of the invoice, in whatever time it was."""
+    at = Period(each.at, each.at)
     return ItemCharge(
         invoice_item=item.pk,
         amount=item.amount,
@@ -115,18 +147,39 @@ def _charge(item: InvoiceItem, read: _Read) -> ItemCharge:
         formula=item.formula,
         period=Period(item.period_start, item.period_end),
         item=item.subscription_item_id,
-        price=read.prices[item.price_id] if item.price_id else None,
+        price=read.prices[item.price_id, item.currency] if item.price_id else None,
         proration=item.proration,
         discountable=item.discountable,
         metadata=item.metadata,
+        discounts=read.modifiers.discounts(item.pk, item.currency, at),
+        missed=read.modifiers.missed(owner, each.currency, at, in_arrears=False),
+        tax_rates=read.modifiers.tax_rates(item.tax_rates, each.default_tax_rates),
     )
 
 
-def _usage(wanted: Sequence[Wanted], prices: Mapping[str, PriceSnapshot]) -> dict[int | None, Usage]:
+def _modifiers(wanted: Sequence[Wanted]) -> Modifiers:
+    items = [item for each in wanted for item in (*each.items, *each.added)]
+    slices = [slice_ for each in wanted for slice_ in each.slices]
+    return Modifiers(
+        {
+            *(owner for each in wanted for owner in each.owners if owner),
+            *(slice_.item_id for slice_ in slices),
+            *(item.pk for item in items),
+        },
+        {
+            *(rate for each in wanted for rate in each.default_tax_rates),
+            *(rate for slice_ in slices for rate in slice_.item.tax_rates),
+            *(rate for item in items for rate in item.tax_rates),
+        },
+        since=min((*(each.at for each in wanted), *(slice_.starts_at for slice_ in slices))),
+    )
+
+
+def _usage(wanted: Sequence[Wanted], prices: Mapping[PriceIn, PriceSnapshot]) -> dict[int | None, Usage]:
     asked: dict[int | None, Question] = {}
     for each in wanted:
         for slice_ in each.slices:
-            price = prices[slice_.price_id]
+            price = prices[slice_.price_id, each.currency]
             if price.meter is None or slice_.kind != Kind.REGULAR:
                 continue
             end = min(slice_.ends_at, each.until) if each.until else slice_.ends_at

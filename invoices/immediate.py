@@ -73,7 +73,7 @@ def _invoice(
     at: datetime,
     proration_date: datetime | None = None,
 ) -> Invoice | None:
-    (content,) = gather([Wanted(subscription.customer, subscription, slices, items)])
+    (content,) = gather([Wanted(subscription.customer, at, subscription, slices, items)])
     if content.is_empty:
         return None
     ended = [period for period in slices if period.closed_at or period.ends_at <= at]

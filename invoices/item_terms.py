@@ -19,11 +19,16 @@ from pricing.models import Price
 from pricing.prices import PriceSpec, create_price
 from pricing.redeem import Sale
 from pricing.tax_rates import find_tax_rates
-from subscriptions.periods import Period
 
-# By the names below, of which none need be there; `quantity` is a Decimal.
+# What is not there is left as it is: one of SOURCES, quantity (Decimal), description, discountable, discounts,
+# metadata, period (start, end), tax_behavior, tax_rates.
 Wish = Mapping[str, Any]
-SOURCES = {"amount": "amount", "price": "pricing[price]", "new_price": "price_data", "unit_amount": "unit_amount_decimal"}
+SOURCES = {
+    "amount": "amount",
+    "price": "pricing[price]",
+    "new_price": "price_data",
+    "unit_amount": "unit_amount_decimal",
+}
 FIXED_OF_PRORATIONS = (*SOURCES, "quantity")
 
 
@@ -47,7 +52,7 @@ def set_terms(item: InvoiceItem, wish: Wish, *, at: datetime) -> None:
     if "description" in wish:
         item.description = wish["description"] or ""
     item.discountable = wish.get("discountable", item.discountable and item.amount >= 0)
-    _set_period(item, wish.get("period") or (Period(at, at) if is_new else None))
+    _set_period(item, wish.get("period") or ((at, at) if is_new else None))
     _set_tax(item, wish)
     item.metadata = merge(item.metadata, wish.get("metadata"))
 
@@ -57,13 +62,15 @@ def set_item_discounts(item: InvoiceItem, wish: Wish, *, at: datetime) -> None:
     if "discounts" not in wish:
         return
     above = (item.customer_id, item.subscription_id, item.subscription_item_id, item.invoice_id)
-    set_discounts(
+    placed = set_discounts(
         Owner(item.customer_id, "invoice_item", item.pk),
         wish["discounts"],
         sale=Sale(currency=item.currency, amount=item.amount),
         at=at,
         ancestors=[owner for owner in above if owner],
     )
+    item.discounts = [one.pk for one in placed]
+    item.save(update_fields=["discounts"])
 
 
 def price_of(wish: Wish) -> Price | None:
@@ -100,9 +107,7 @@ def _set_cost(item: InvoiceItem, wish: Wish, at: datetime) -> None:
     given = [name for name in SOURCES if name in wish]
     if len(given) > 1:
         names = ", ".join(SOURCES[name] for name in given)
-        raise ParametersExclusive(
-            f"You may only specify one of these parameters: {names}.", param=SOURCES[given[1]]
-        )
+        raise ParametersExclusive(f"You may only specify one of these parameters: {names}.", param=SOURCES[given[1]])
     if given == ["amount"] and "quantity" in wish:
         raise ParametersExclusive("You may only specify one of these parameters: amount, quantity.", param="quantity")
     if given:
@@ -153,12 +158,13 @@ def _cost(item: InvoiceItem, wish: Wish, given: list[str]) -> Cost:
     return unit_cost(unit_amount, quantity)
 
 
-def _set_period(item: InvoiceItem, period: Period | None) -> None:
+def _set_period(item: InvoiceItem, period: tuple[datetime, datetime] | None) -> None:
     if period is None:
         return
-    if period.end < period.start:
+    start, end = period
+    if end < start:
         raise InvalidRequest("The end of the period must not be before its start.", param="period[end]")
-    item.period_start, item.period_end = period.start, period.end
+    item.period_start, item.period_end = start, end
 
 
 def _set_tax(item: InvoiceItem, wish: Wish) -> None:

@@ -70,6 +70,7 @@ class Invoice(models.Model):
     period_start = models.DateTimeField(editable=False)
     period_end = models.DateTimeField(editable=False)
     subtotal = models.BigIntegerField(default=0, editable=False)
+    subtotal_excluding_tax = models.BigIntegerField(default=0, editable=False)
     discount_total = models.BigIntegerField(default=0, editable=False)
     credit_total = models.BigIntegerField(default=0, editable=False)
     tax_total = models.BigIntegerField(default=0, editable=False)
@@ -86,6 +87,8 @@ class Invoice(models.Model):
     automatically_finalizes_at = models.DateTimeField(null=True, blank=True)
     due_date = models.DateTimeField(null=True, blank=True)
     default_tax_rates = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    # Ids of those that were put on the invoice; null: it has those of its subscription, or else of its customer.
+    discounts = ArrayField(models.CharField(max_length=64), null=True, editable=False)
     statement_descriptor = models.CharField(max_length=22, blank=True, default="")
     threshold_reason = models.JSONField(null=True, editable=False)
     subscription_proration_date = models.DateTimeField(null=True, editable=False)
@@ -225,6 +228,7 @@ class InvoiceItem(models.Model):
     credited_lines = ArrayField(
         models.CharField(max_length=64), default=list, editable=False, help_text="Invoice lines that it takes back."
     )
+    discounts = ArrayField(models.CharField(max_length=64), default=list, editable=False)
     tax_rates = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     tax_behavior = models.CharField(max_length=12, choices=Price.TaxBehavior, default=Price.TaxBehavior.UNSPECIFIED)
     metadata = models.JSONField(default=dict, blank=True)
@@ -258,6 +262,10 @@ class InvoiceItem(models.Model):
     def __str__(self) -> str:
         return self.description or self.id
 
+    @property
+    def product(self) -> str | None:
+        return self.price.product_id if self.price else None
+
 
 class InvoiceLine(models.Model):
     """One charge: `quantity` at `unit_amount_decimal`, a flat amount over one period of one item, or an invoice item.
@@ -277,14 +285,18 @@ class InvoiceLine(models.Model):
         CORRECTION = "correction"
 
     id = IdField(prefix="il")
-    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="lines")
+    invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="lines", db_index=False)
     position = models.PositiveSmallIntegerField()
     subscription_item = models.ForeignKey(
         SubscriptionItem, null=True, on_delete=models.PROTECT, related_name="invoice_lines"
     )
-    item_period = models.ForeignKey(ItemPeriod, null=True, on_delete=models.PROTECT, related_name="invoice_lines")
-    invoice_item = models.ForeignKey(InvoiceItem, null=True, on_delete=models.PROTECT, related_name="lines")
-    price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT, related_name="+")
+    item_period = models.ForeignKey(
+        ItemPeriod, null=True, on_delete=models.PROTECT, related_name="invoice_lines", db_index=False
+    )
+    invoice_item = models.ForeignKey(
+        InvoiceItem, null=True, on_delete=models.PROTECT, related_name="lines", db_index=False
+    )
+    price = models.ForeignKey(Price, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     kind = models.CharField(max_length=10, choices=Kind)
     tier = models.PositiveSmallIntegerField(null=True)
     revision = models.PositiveSmallIntegerField(default=0)
@@ -309,7 +321,7 @@ class InvoiceLine(models.Model):
     metadata = models.JSONField(default=dict)
     product = models.CharField(max_length=64, null=True)
     terms = models.JSONField(null=True)
-    meter = models.ForeignKey(Meter, null=True, on_delete=models.PROTECT, related_name="+")
+    meter = models.ForeignKey(Meter, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     usage_quantity = models.DecimalField(max_digits=50, decimal_places=12, null=True)
     usage_events = models.PositiveBigIntegerField(null=True)
     usage_snapshot = models.TextField(null=True)
@@ -317,6 +329,11 @@ class InvoiceLine(models.Model):
 
     class Meta:
         ordering = ("invoice", "position")
+        indexes = (
+            models.Index(
+                fields=["invoice_item"], condition=Q(invoice_item__isnull=False), name="invoice_line_by_invoice_item"
+            ),
+        )
         constraints = (
             models.UniqueConstraint(fields=["invoice", "position"], name="invoice_line_one_per_position"),
             models.UniqueConstraint(
@@ -342,7 +359,11 @@ class InvoiceLine(models.Model):
                 ),
                 name="invoice_line_metered_keeps_its_usage",
             ),
-            models.UniqueConstraint(fields=["invoice", "invoice_item"], name="invoice_line_one_per_invoice_item"),
+            models.UniqueConstraint(
+                fields=["invoice", "invoice_item"],
+                condition=Q(invoice_item__isnull=False),
+                name="invoice_line_one_per_invoice_item",
+            ),
             models.CheckConstraint(
                 condition=Q(quantity__gt=-(10**26), quantity__lt=10**26), name="invoice_line_quantity_bounded"
             ),

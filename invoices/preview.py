@@ -47,7 +47,7 @@ def preview_next(subscription: Subscription, *, at: datetime) -> tuple[Invoice, 
     if closing is None:
         raise NothingUpcoming(f"No upcoming invoices for subscription: {subscription.pk}")
     items = take_pending(pending_items([subscription.customer]), subscription)
-    (content,) = gather([Wanted(subscription.customer, subscription, closing.billed(), items)])
+    (content,) = gather([Wanted(subscription.customer, closing.boundary, subscription, closing.billed(), items)])
     if content.is_empty:
         raise NothingUpcoming(f"No upcoming invoices for subscription: {subscription.pk}")
     invoice = new_invoice(

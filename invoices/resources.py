@@ -2,8 +2,10 @@
 
 from api.resources import Resource, register
 from api.search_fields import LATER, Field, Kind
-from invoices.models import Invoice, InvoiceLine
-from invoices.serializers import InvoiceObject, LineObject
+from invoices.item_serializers import ItemObject
+from invoices.line_serializers import LineObject
+from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.serializers import InvoiceObject
 
 LINE_ITEM = register(
     Resource(
@@ -12,8 +14,12 @@ LINE_ITEM = register(
         path="/v1/invoices",
         model=InvoiceLine,
         serializer=LineObject,
-        expandable={"pricing.price_details.price": "price", "subscription": "subscription"},
-        related=("invoice",),
+        expandable={
+            "discounts": "discount",
+            "pricing.price_details.price": "price",
+            "subscription": "subscription",
+        },
+        related=("invoice", "invoice_item", "subscription_item"),
     )
 )
 INVOICE = register(
@@ -25,11 +31,14 @@ INVOICE = register(
         serializer=InvoiceObject,
         expandable={
             "customer": "customer",
+            "discounts": "discount",
+            "from_invoice.invoice": "invoice",
+            "latest_revision": "invoice",
             "parent.subscription_details.subscription": "subscription",
             "test_clock": "test_helpers.test_clock",
         },
         nested={"lines": "line_item"},
-        related=("customer", "lines__invoice"),
+        related=("customer", "lines__invoice", "lines__invoice_item", "lines__subscription_item"),
         searchable={
             "created": Field("created_at", Kind.TIME),
             "currency": Field("currency", Kind.TOKEN),
@@ -42,5 +51,22 @@ INVOICE = register(
             "subscription": Field("subscription_id", Kind.ID),
             "total": Field("total", Kind.NUMBER),
         },
+    )
+)
+INVOICE_ITEM = register(
+    Resource(
+        name="invoiceitem",
+        kind="invoiceitem",
+        path="/v1/invoiceitems",
+        model=InvoiceItem,
+        serializer=ItemObject,
+        expandable={
+            "customer": "customer",
+            "discounts": "discount",
+            "invoice": "invoice",
+            "pricing.price_details.price": "price",
+            "test_clock": "test_helpers.test_clock",
+        },
+        related=("customer", "price"),
     )
 )

@@ -1,45 +1,15 @@
-"""Invoices and their lines on the wire."""
+"""Invoices on the wire; their lines are in `line_serializers.py`, what drafts take in `draft_serializers.py`."""
 
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from api import objects, params
 from api.params import ListParams, Params
-from customers.serializers import AddressParams, CustomFieldParams, Hash, ShippingParams
+from customers.serializers import AddressParams, Hash, ShippingParams
+from invoices.line_serializers import LineObject, Taxes, pretax_credits
 from invoices.models import Invoice, InvoiceLine
+from pricing.tax_serializers import TaxRateObjects
 from subscriptions.models import Subscription
-
-
-class UpdateInvoice(Params):
-    later = (
-        "account_tax_ids",
-        "application_fee_amount",
-        "automatic_tax",
-        "collection_method",
-        "days_until_due",
-        "default_payment_method",
-        "default_source",
-        "default_tax_rates",
-        "discounts",
-        "effective_at",
-        "issuer",
-        "number",
-        "on_behalf_of",
-        "payment_settings",
-        "rendering",
-        "shipping_cost",
-        "shipping_details",
-        "statement_descriptor",
-        "transfer_data",
-    )
-
-    auto_advance = params.Boolean()
-    automatically_finalizes_at = params.UnixTime(unset=True)
-    custom_fields = params.Array(CustomFieldParams, max_length=4, unset=True)
-    description = params.String(unset=True)
-    due_date = params.UnixTime()
-    footer = params.String(unset=True)
-    metadata = params.MetadataParam()
 
 
 class FinalizeInvoice(Params):
@@ -85,78 +55,19 @@ class ListInvoices(ListParams):
     subscription = params.String()
 
 
-class PeriodObject(objects.Object):
-    end = objects.UnixTime(source="period_end")
-    start = objects.UnixTime(source="period_start")
-
-
-class PriceDetailsObject(objects.Object):
-    price = objects.ObjectId(source="price_id")
-    product = objects.Text()
-
-
-class PricingObject(objects.Object):
-    price_details = PriceDetailsObject(source="*")
-    type = objects.Const("price_details")
-    unit_amount_decimal = objects.DecimalString()
-
-
-class SubscriptionItemDetailsObject(objects.Object):
-    invoice_item = objects.Const(None)
-    proration = objects.Boolean()
-    proration_details = objects.Fixed({"credited_items": None})
-    subscription = objects.ObjectId(source="invoice.subscription_id")
-    subscription_item = objects.ObjectId(source="subscription_item_id")
-
-
-class LineParentObject(objects.Object):
-    invoice_item_details = objects.Const(None)
-    subscription_item_details = SubscriptionItemDetailsObject(source="*")
-    type = objects.Const("subscription_item_details")
-
-
-class WholeQuantity(objects.WireField):
-    """The integer part of a quantity; `quantity_decimal` has it exactly."""
-
-    schema_type = {"type": ["integer", "null"]}
-
-    def to_representation(self, value: Decimal) -> int:
-        return int(value)
-
-
-class LineObject(objects.Object):
-    id = objects.Text()
-    object = objects.Const("line_item")
-    amount = objects.Integer()
-    currency = objects.Text()
-    description = objects.Text()
-    discount_amounts = objects.Fixed([])
-    discountable = objects.Boolean()
-    discounts = objects.Fixed([])
-    invoice = objects.ObjectId(source="invoice_id")
-    livemode = objects.Livemode()
-    metadata = objects.Metadata()
-    parent = LineParentObject(source="*")
-    period = PeriodObject(source="*")
-    pretax_credit_amounts = objects.Fixed([])
-    pricing = PricingObject(source="*")
-    quantity = WholeQuantity()
-    quantity_decimal = objects.DecimalString(source="quantity")
-    subscription = objects.ObjectId(source="invoice.subscription_id")
-    subtotal = objects.Integer(source="amount")
-    taxes = objects.Fixed([])
-
-
 class SubscriptionDetailsObject(objects.Object):
     metadata = objects.Metadata(source="subscription_metadata")
     subscription = objects.ObjectId(source="subscription_id")
-    subscription_proration_date = objects.Const(None)
+    subscription_proration_date = objects.UnixTime()
 
 
 class ParentObject(objects.Object):
     quote_details = objects.Const(None)
     subscription_details = SubscriptionDetailsObject(source="*")
     type = objects.Const("subscription_details")
+
+    def to_representation(self, instance: Invoice) -> Any:
+        return super().to_representation(instance) if instance.subscription_id else None
 
 
 class StatusTransitionsObject(objects.Object):
@@ -173,6 +84,64 @@ class BalanceObject(objects.WireField):
 
     def to_representation(self, value: Invoice) -> int | None:
         return value.ending_balance
+
+
+class SumOfLines(objects.WireField):
+    """The amounts of all lines, added up where they agree in `by`; in the order in which they first appear."""
+
+    schema_type = {"type": "array", "items": {"type": "object"}}
+
+    def __init__(self, of: Callable[[InvoiceLine], Iterable[Mapping[str, Any]]], *, by: tuple[str, ...]) -> None:
+        self.of, self.by = of, by
+        super().__init__(source="*")
+
+    def to_representation(self, value: Invoice) -> list[dict[str, Any]]:
+        return add_up(value, self.of, self.by)
+
+
+class TotalPretaxCredits(objects.WireField):
+    schema_type = {"type": "array", "items": {"type": "object"}}
+
+    def to_representation(self, value: Invoice) -> list[dict[str, Any]]:
+        discounts = add_up(value, lambda line: line.discount_amounts, ("discount",))
+        return pretax_credits(discounts, add_up(value, lambda line: line.credit_amounts, ("credit_grant",)))
+
+
+class TotalTaxes(Taxes):
+    def to_representation(self, value: Any) -> list[dict[str, Any]]:
+        return super().to_representation(
+            add_up(value, lambda line: line.tax_amounts, ("tax_rate", "inclusive", "reason"))
+        )
+
+
+def add_up(
+    invoice: Invoice, of: Callable[[InvoiceLine], Iterable[Mapping[str, Any]]], by: tuple[str, ...]
+) -> list[dict[str, Any]]:
+    """Shares of the lines of an invoice as sums: every number in them that is not in `by`."""
+    sums: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for line in shown_lines(invoice):
+        for share in of(line):
+            found = sums.setdefault(tuple(share[name] for name in by), {name: share[name] for name in by})
+            for name in share.keys() - set(by):
+                found[name] = found.get(name, 0) + share[name]
+    return list(sums.values())
+
+
+class FromInvoiceObject(objects.Object):
+    action = objects.Const("revision")
+    invoice = objects.ObjectId(source="from_invoice_id")
+
+    def to_representation(self, instance: Invoice) -> Any:
+        return super().to_representation(instance) if instance.from_invoice_id else None
+
+
+class PlacedDiscounts(objects.WireField):
+    """Those that were put on the invoice itself."""
+
+    schema_type = {"type": "array", "items": {"type": "string"}}
+
+    def to_representation(self, value: Invoice) -> list[str]:
+        return value.discounts or []
 
 
 class InvoiceObject(objects.Object):
@@ -211,19 +180,19 @@ class InvoiceObject(objects.Object):
     customer_tax_ids = objects.Fixed([])
     default_payment_method = objects.Const(None)
     default_source = objects.Const(None)
-    default_tax_rates = objects.Fixed([])
+    default_tax_rates = TaxRateObjects()
     description = objects.Text()
-    discounts = objects.Fixed([])
+    discounts = PlacedDiscounts(source="*")
     due_date = objects.UnixTime()
     effective_at = objects.UnixTime()
     ending_balance = BalanceObject(source="*")
     footer = objects.Text()
-    from_invoice = objects.Const(None)
+    from_invoice = FromInvoiceObject(source="*")
     hosted_invoice_url = objects.Const(None)
     invoice_pdf = objects.Const(None)
     issuer = objects.Fixed({"type": "self"})
-    last_finalization_error = objects.Const(None)
-    latest_revision = objects.Const(None)
+    last_finalization_error = objects.Json()
+    latest_revision = objects.ObjectId(source="latest_revision_id")
     lines = objects.InlineList(
         LineObject,
         source=lambda invoice: shown_lines(invoice),
@@ -240,26 +209,26 @@ class InvoiceObject(objects.Object):
     )
     period_end = objects.UnixTime()
     period_start = objects.UnixTime()
-    post_payment_credit_notes_amount = objects.Const(0)
-    pre_payment_credit_notes_amount = objects.Const(0)
+    post_payment_credit_notes_amount = objects.Integer()
+    pre_payment_credit_notes_amount = objects.Integer()
     receipt_number = objects.Const(None)
     rendering = objects.Const(None)
     shipping_cost = objects.Const(None)
     shipping_details = objects.Const(None)
     starting_balance = objects.Integer()
-    statement_descriptor = objects.Const(None)
+    statement_descriptor = objects.Text()
     status = objects.Text()
     status_details = objects.Const(None)
     status_transitions = StatusTransitionsObject(source="*")
     subtotal = objects.Integer()
-    subtotal_excluding_tax = objects.Integer(source="subtotal")
+    subtotal_excluding_tax = objects.Integer()
     test_clock = objects.ObjectId(source="customer.test_clock_id")
-    threshold_reason = objects.Const(None)
+    threshold_reason = objects.Json()
     total = objects.Integer()
-    total_discount_amounts = objects.Fixed([])
-    total_excluding_tax = objects.Integer(source="total")
-    total_pretax_credit_amounts = objects.Fixed([])
-    total_taxes = objects.Fixed([])
+    total_discount_amounts = SumOfLines(lambda line: line.discount_amounts, by=("discount",))
+    total_excluding_tax = objects.Integer()
+    total_pretax_credit_amounts = TotalPretaxCredits(source="*")
+    total_taxes = TotalTaxes(source="*")
     webhooks_delivered_at = objects.Const(None)
 
 

@@ -55,9 +55,7 @@ def send_invoice(invoice_id: str, *, at: datetime) -> Invoice:
     with transaction.atomic():
         invoice = lock_invoice(invoice_id)
         if invoice.collection_method != Subscription.CollectionMethod.SEND_INVOICE:
-            raise InvalidRequest(
-                "You can only manually send an invoice if its collection method is 'send_invoice'."
-            )
+            raise InvalidRequest("You can only manually send an invoice if its collection method is 'send_invoice'.")
         if invoice.status == Status.VOID:
             raise InvalidRequest("A void invoice cannot be sent.")
         at = invoice.customer.now(at)

@@ -62,6 +62,7 @@ class Amount:
     discounts: tuple[Discount, ...] = ()
     tax_rates: tuple[TaxRate, ...] = ()
     metered_price: str | None = None
+    missed: frozenset[str] = frozenset()  # discounts of the invoice that do not reach this line
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def _discount(amounts: Sequence[Amount], left: list[int], discounts: Sequence[Di
     for discount in of_lines.values():
         _take(discount, [n for n in places if discount in amounts[n].discounts], amounts, left, taken)
     for discount in discounts:
-        _take(discount, places, amounts, left, taken)
+        _take(discount, [n for n in places if discount.id not in amounts[n].missed], amounts, left, taken)
     return taken
 
 

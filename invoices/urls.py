@@ -1,4 +1,5 @@
 from api.urls import resource_routes, route
+from invoices.item_views import InvoiceItemView
 from invoices.views import InvoiceView, LineView
 
 urlpatterns = [
@@ -11,7 +12,13 @@ urlpatterns = [
             "pay": "pay",
             "void": "void",
             "mark_uncollectible": "mark_uncollectible",
+            "send": "send",
+            "add_lines": "add_lines",
+            "update_lines": "update_lines",
+            "remove_lines": "remove_lines",
         },
     ),
+    *resource_routes(InvoiceItemView, "invoiceitems"),
     route("v1/invoices/<str:id>/lines", LineView, get="lines"),
+    route("v1/invoices/<str:id>/lines/<str:line>", LineView, post="update"),
 ]

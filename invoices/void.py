@@ -1,4 +1,4 @@
-"""Declares invoices void: what they took of the balance goes back, and their usage is not billed again (as Stripe does)."""
+"""Declares invoices void: what they took of the balance goes back; their usage is not billed again, as with Stripe."""
 
 from datetime import datetime
 

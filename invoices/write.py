@@ -1,12 +1,12 @@
 """Stores computed invoices: the only place that writes lines and totals. Many at once, in few statements."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from core.copying import copy_models
+from core.copying import copy_models, copy_values
 from core.ids import new_id
 from customers.models import Customer
 from invoices.build import Billable, Built, Line
@@ -15,6 +15,16 @@ from invoices.totals import LineTotals
 from subscriptions.models import Subscription
 
 LineKey = tuple[Any, ...]
+Values = dict[str, Any]
+NO_SHARES: Values = {
+    "discount_amounts": [],
+    "credit_amounts": [],
+    "tax_amounts": [],
+    "discount_total": 0,
+    "credit_total": 0,
+    "tax_total": 0,
+    "inclusive_tax_total": 0,
+}
 # What a stored line must agree in with a computed one to be left as it is.
 COMPARED = (
     "item_period_id", "invoice_item_id", "kind", "tier", "revision", "amount", "quantity", "description",
@@ -69,14 +79,15 @@ def set_totals(invoice: Invoice, built: Built) -> None:
     """Let an invoice say what was computed, as far as it is in its own row."""
     totals, settlement = built.totals, built.settlement
     invoice.subtotal, invoice.total = totals.subtotal, totals.total
+    invoice.subtotal_excluding_tax = totals.subtotal_excluding_tax
     invoice.discount_total, invoice.credit_total = totals.discount_total, totals.credit_total
     invoice.tax_total, invoice.inclusive_tax_total = totals.tax_total, totals.inclusive_tax_total
     invoice.starting_balance, invoice.amount_due = settlement.starting_balance, settlement.amount_due
 
 
 TOTALS = (
-    "subtotal", "total", "discount_total", "credit_total", "tax_total", "inclusive_tax_total", "starting_balance",
-    "amount_due",
+    "subtotal", "subtotal_excluding_tax", "total", "discount_total", "credit_total", "tax_total",
+    "inclusive_tax_total", "starting_balance", "amount_due",
 )  # fmt: skip
 
 
@@ -85,7 +96,7 @@ def insert_drafts(computed: Sequence[Computed]) -> None:
     for each in computed:
         set_totals(each.invoice, each.built)
     copy_models(Invoice, [each.invoice for each in computed])
-    copy_models(InvoiceLine, [row for each in computed for row in rows(each.invoice, each.built)])
+    copy_values(InvoiceLine, [line for each in computed for line in _lines(each)])
     _take_up_items(computed)
 
 
@@ -95,28 +106,26 @@ def rewrite_drafts(computed: Sequence[Computed]) -> None:
     stored: dict[str, list[InvoiceLine]] = defaultdict(list)
     for line in InvoiceLine.objects.filter(invoice__in=[each.invoice for each in computed]).order_by("position"):
         stored[line.invoice_id].append(line)
-    written: list[InvoiceLine] = []
+    written: list[Values] = []
     replaced: list[Invoice] = []
     for each in computed:
         assert each.invoice.is_draft, "only a draft can be written"
         before = stored[each.invoice.pk]
-        after = rows(each.invoice, each.built, before)
-        if [_said(line) for line in before] != [_said(line) for line in after]:
+        after = _lines(each, before)
+        if [[getattr(line, name) for name in COMPARED] for line in before] != [
+            [line[name] for name in COMPARED] for line in after
+        ]:
             replaced.append(each.invoice)
             written += after
         set_totals(each.invoice, each.built)
     InvoiceLine.objects.filter(invoice__in=replaced).delete()
-    copy_models(InvoiceLine, written)
+    copy_values(InvoiceLine, written)
     _take_up_items(computed)
 
 
 def rows(invoice: Invoice, built: Built, before: Sequence[InvoiceLine] = ()) -> list[InvoiceLine]:
     """The lines of an invoice, not stored; one that was there `before` keeps its id."""
-    kept = {_key_of_row(row): row.pk for row in before}
-    return [
-        _row(invoice, line, totals, position, kept)
-        for position, (line, totals) in enumerate(zip(built.lines, built.totals.lines, strict=True))
-    ]
+    return [InvoiceLine(**line) for line in _lines(Computed(invoice, built), before)]
 
 
 def _of_subscription(subscription: Subscription, at: datetime) -> dict[str, Any]:
@@ -138,67 +147,72 @@ def _take_up_items(computed: Sequence[Computed]) -> None:
             InvoiceItem.objects.filter(pk__in=items, invoice=None).update(invoice=each.invoice)
 
 
-def _said(row: InvoiceLine) -> LineKey:
-    return tuple(getattr(row, name) for name in COMPARED)
+def _lines(each: Computed, before: Sequence[InvoiceLine] = ()) -> list[Values]:
+    kept = {(row.item_period_id, row.invoice_item_id, row.kind, row.tier): row.pk for row in before}
+    lines = zip(each.built.lines, each.built.totals.lines, strict=True)
+    return [_line(each.invoice, line, totals, place, kept) for place, (line, totals) in enumerate(lines)]
 
 
-def _key_of_row(row: InvoiceLine) -> LineKey:
-    return row.item_period_id, row.invoice_item_id, row.kind, row.tier
-
-
-def _row(invoice: Invoice, line: Line, totals: LineTotals, position: int, kept: dict[LineKey, str]) -> InvoiceLine:
+def _line(invoice: Invoice, line: Line, totals: LineTotals, position: int, kept: Mapping[LineKey, str]) -> Values:
+    """A line as it is stored, by attribute."""
     source, price = line.source, line.source.price
-    of_item = isinstance(source, Billable)
-    row = InvoiceLine(
-        invoice=invoice,
-        position=position,
-        subscription_item_id=source.item,
-        item_period_id=source.item_period if isinstance(source, Billable) else None,
-        invoice_item_id=None if isinstance(source, Billable) else source.invoice_item,
-        price_id=price.id if price else None,
-        product=price.product if price else None,
-        terms=price.kept if price else None,
-        kind=line.kind,
-        tier=line.tier,
-        revision=source.revision if isinstance(source, Billable) else 0,
-        quantity=line.quantity,
-        unit_amount_decimal=line.unit_amount,
-        amount=line.amount,
-        currency=invoice.currency,
-        description=line.description,
-        formula=line.formula,
-        period_start=source.period.start,
-        period_end=source.period.end,
-        proration=line.proration,
-        discountable=line.discountable,
-        metadata=source.metadata,
-        tax_rates=[rate.id for rate in source.tax_rates],
-    )
-    if totals.discounts or totals.credits or totals.taxes:
-        _set_shares(row, totals)
-    read = source.usage if isinstance(source, Billable) else None
-    if read and of_item and price:
-        row.meter = price.meter
-        row.usage_quantity, row.usage_events = read.quantity, read.events
-        row.usage_snapshot, row.usage_read_at = read.snapshot.token, read.snapshot.taken_at
-    row.pk = kept.get(_key_of_row(row)) or new_id("il")
-    return row
+    billable = source if isinstance(source, Billable) else None
+    item = None if isinstance(source, Billable) else source
+    period = billable.item_period if billable else None
+    invoice_item = item.invoice_item if item else None
+    read = billable.usage if billable else None
+    return {
+        "id": kept.get((period, invoice_item, line.kind, line.tier)) or new_id("il"),
+        "invoice_id": invoice.pk,
+        "position": position,
+        "subscription_item_id": source.item,
+        "item_period_id": period,
+        "invoice_item_id": invoice_item,
+        "price_id": price.id if price else None,
+        "product": price.product if price else None,
+        "terms": price.kept if price else None,
+        "kind": line.kind,
+        "tier": line.tier,
+        "revision": billable.revision if billable else 0,
+        "quantity": line.quantity,
+        "unit_amount_decimal": line.unit_amount,
+        "amount": line.amount,
+        "currency": invoice.currency,
+        "description": line.description,
+        "formula": line.formula,
+        "period_start": source.period.start,
+        "period_end": source.period.end,
+        "proration": line.proration,
+        "discountable": line.discountable,
+        "metadata": source.metadata,
+        "tax_rates": [rate.id for rate in source.tax_rates],
+        "meter_id": price.meter.pk if read and price and price.meter else None,
+        "usage_quantity": read.quantity if read else None,
+        "usage_events": read.events if read else None,
+        "usage_snapshot": read.snapshot.token if read else None,
+        "usage_read_at": read.snapshot.taken_at if read else None,
+        **_shares(totals),
+    }
 
 
-def _set_shares(row: InvoiceLine, totals: LineTotals) -> None:
-    row.discount_amounts = [{"discount": id, "amount": amount} for id, amount in totals.discounts]
-    row.credit_amounts = [{"credit_grant": id, "amount": amount} for id, amount in totals.credits]
-    row.tax_amounts = [
-        {
-            "tax_rate": tax.rate.id,
-            "amount": tax.amount,
-            "taxable_amount": tax.taxable_amount,
-            "inclusive": tax.rate.inclusive,
-            "reason": tax.reason,
-        }
-        for tax in totals.taxes
-    ]
-    row.discount_total = sum(amount for _, amount in totals.discounts)
-    row.credit_total = sum(amount for _, amount in totals.credits)
-    row.tax_total = sum(tax.amount for tax in totals.taxes if not tax.rate.inclusive)
-    row.inclusive_tax_total = sum(tax.amount for tax in totals.taxes if tax.rate.inclusive)
+def _shares(totals: LineTotals) -> Values:
+    if not (totals.discounts or totals.credits or totals.taxes):
+        return NO_SHARES
+    return {
+        "discount_amounts": [{"discount": id, "amount": amount} for id, amount in totals.discounts],
+        "credit_amounts": [{"credit_grant": id, "amount": amount} for id, amount in totals.credits],
+        "tax_amounts": [
+            {
+                "tax_rate": tax.rate.id,
+                "amount": tax.amount,
+                "taxable_amount": tax.taxable_amount,
+                "inclusive": tax.rate.inclusive,
+                "reason": tax.reason,
+            }
+            for tax in totals.taxes
+        ],
+        "discount_total": sum(amount for _, amount in totals.discounts),
+        "credit_total": sum(amount for _, amount in totals.credits),
+        "tax_total": sum(tax.amount for tax in totals.taxes if not tax.rate.inclusive),
+        "inclusive_tax_total": sum(tax.amount for tax in totals.taxes if tax.rate.inclusive),
+    }

@@ -21,9 +21,11 @@ from core.buttons import Button, add_button
 from core.errors import BillingError
 from core.panels import Panel, show_on
 from meters.models import Meter
+from pricing import coupon_admin as coupon_admin  # these enter their pages
 from pricing import prices, products
+from pricing import tax_admin as tax_admin
 from pricing.admin_forms import PriceChangeForm, PriceForm, ProductForm, TierForm, TierFormSet, terms_of_spec
-from pricing.admin_panels import cadence_words, cost_words, prices_of, samples_of, samples_shown, tiers_of
+from pricing.admin_panels import cadence_words, cost_words, options_of, prices_of, samples_of, samples_shown, tiers_of
 from pricing.models import Price, PriceTier, Product
 
 
@@ -233,6 +235,7 @@ class UnfinishedTiers(BillingError):
 
 
 show_on(Price, Panel("Tiers", "pricing/admin/_tiers.html", tiers_of, order=10))
+show_on(Price, Panel("In other currencies", "pricing/admin/_options.html", options_of, order=15))
 show_on(Price, Panel("What would it cost?", "pricing/admin/_samples.html", samples_of, order=20))
 show_on(Product, Panel("Prices", "pricing/admin/_prices.html", prices_of))
 add_button(

@@ -17,8 +17,9 @@ from api.admin_forms import MetadataForm
 from core.admin_forms import VerbForm, VerbFormSet, WordsField
 from core.money import CURRENCIES, MAX_DIGITS, MAX_PLACES, plain
 from pricing.models import Interval, Price, PriceTier, Product, terms_of
-from pricing.prices import PriceSpec, Recurring, TierSpec, build_tiers, check_terms
+from pricing.prices import PriceSpec, Recurring, build_tiers, check_terms
 from pricing.rating import Scheme, Terms
+from pricing.tier_specs import TierSpec
 
 SCHEMES = (
     (Scheme.PER_UNIT.value, "Per unit: every unit costs the same"),

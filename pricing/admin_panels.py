@@ -6,7 +6,7 @@ from typing import Any
 
 from core.errors import BillingError
 from core.money import format_minor, format_unit_price, plain
-from pricing.models import Price, Product
+from pricing.models import Price, PriceCurrencyOption, Product
 from pricing.rating import Charge, Terms, sample_costs
 
 QUANTITIES = tuple(Decimal(quantity) for quantity in (0, 1, 1_000, 1_000_000))
@@ -75,6 +75,25 @@ def tiers_of(price: Price, at: datetime) -> dict[str, Any] | None:
 
 def _amount(amount: Decimal | None, currency: str) -> str:
     return "–" if amount is None else format_unit_price(amount, currency)
+
+
+def options_of(price: Price, at: datetime) -> dict[str, Any] | None:
+    """What the price costs in further currencies."""
+    options = [
+        {"currency": option.currency.upper(), "words": _option_words(option)}
+        for option in price.currency_options.prefetch_related("tiers")
+    ]
+    return {"options": options} if options else None
+
+
+def _option_words(option: PriceCurrencyOption) -> str:
+    if option.unit_amount_decimal is not None:
+        return format_unit_price(option.unit_amount_decimal, option.currency)
+    return "; ".join(
+        f"up to {plain(tier.up_to) if tier.up_to else '∞'}: {_amount(tier.unit_amount_decimal, option.currency)} each, "
+        f"{_amount(tier.flat_amount_decimal, option.currency)} flat"
+        for tier in option.tiers.all()
+    )
 
 
 def prices_of(product: Product, at: datetime) -> dict[str, Any]:

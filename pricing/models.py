@@ -9,8 +9,14 @@ from django.db.models import Q
 
 from core.ids import IdField
 from meters.models import Meter
+from pricing.coupon_models import Coupon as Coupon  # these for Django to find them
+from pricing.coupon_models import PromotionCode as PromotionCode
+from pricing.currency_models import OptionTier as OptionTier
+from pricing.currency_models import PriceCurrencyOption as PriceCurrencyOption
+from pricing.discount_models import Discount as Discount
 from pricing.rating import Scheme, Terms
 from pricing.rating import Tier as TierTerms
+from pricing.tax_models import TaxRate as TaxRate
 
 
 class Interval(models.TextChoices):
@@ -193,6 +199,10 @@ class Price(models.Model):
         return None if self.takes_usage_records else self.meter_id
 
     @property
+    def is_tiered(self) -> bool:
+        return self.billing_scheme == self.BillingScheme.TIERED
+
+    @property
     def is_recurring(self) -> bool:
         return self.interval is not None
 
@@ -236,9 +246,14 @@ class PriceTier(models.Model):
         return f"tier {self.position}"
 
 
-def terms_of(price: Price, tiers: Sequence[PriceTier]) -> Terms:
-    """`Terms` of a price and its tiers, whether they are stored yet or not."""
-    if price.billing_scheme == Price.BillingScheme.TIERED:
+def terms_of(
+    price: Price,
+    tiers: Sequence[PriceTier | OptionTier],
+    *,
+    option: PriceCurrencyOption | None = None,
+) -> Terms:
+    """`Terms` of a price and its tiers, whether they are stored yet or not; the amounts are the option's if given."""
+    if price.is_tiered:
         return Terms(
             scheme=Scheme(price.tiers_mode or ""),
             tiers=tuple(
@@ -250,7 +265,7 @@ def terms_of(price: Price, tiers: Sequence[PriceTier]) -> Terms:
                 for tier in tiers
             ),
         )
-    unit_amount = price.unit_amount_decimal or Decimal(0)
+    unit_amount = (option or price).unit_amount_decimal or Decimal(0)
     if price.transform_divide_by:
         return Terms(
             scheme=Scheme.PACKAGE,

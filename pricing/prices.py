@@ -12,19 +12,12 @@ from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ParameterMissing, ParametersExclusive, ResourceMissing
 from core.money import is_currency
 from meters.models import Meter
+from pricing.currency_options import Options, add_options, check_options
 from pricing.models import Price, PriceTier, Product
 from pricing.records import meter_of_records
+from pricing.tier_specs import TierSpec, check_tiers
 
 LONGEST_INTERVAL = {"day": 1095, "week": 156, "month": 36, "year": 3}  # three years, as Stripe allows
-
-
-@dataclass(frozen=True)
-class TierSpec:
-    """A tier as asked for; `up_to` None means without end. Amounts in minor units."""
-
-    up_to: Decimal | None
-    unit_amount: Decimal | None = None
-    flat_amount: Decimal | None = None
 
 
 @dataclass(frozen=True)
@@ -52,6 +45,7 @@ class PriceSpec:
     unit_amount: Decimal | None = None
     tiers: Sequence[TierSpec] = ()
     tiers_mode: str | None = None
+    currency_options: Options = field(default_factory=dict)
     billing_scheme: str | None = None
     divide_by: int | None = None
     round: str | None = None
@@ -82,15 +76,24 @@ def create_price(product_id: str, *, spec: PriceSpec, at: datetime) -> Price:
             price.meter = meter_of_records(price, at=at)
         price.save(force_insert=True)
         PriceTier.objects.bulk_create(build_tiers(price, spec.tiers))
+        add_options(price, spec.currency_options)
         return price
 
 
 def update_price(
-    price_id: str, *, changes: dict[str, Any], metadata: Given = None, transfer_lookup_key: bool = False
+    price_id: str,
+    *,
+    changes: dict[str, Any],
+    currency_options: Options | None = None,
+    metadata: Given = None,
+    transfer_lookup_key: bool = False,
 ) -> Price:
     """Change what is not part of the terms: active, nickname, lookup_key, tax_behavior; merge `metadata` in.
 
-    Raises NotFound; InvalidRequest for a lookup key in use, a tax behaviour once fixed, a default price archived.
+    Amounts in further currencies can be added.
+
+    Raises NotFound; InvalidRequest for a lookup key in use, a tax behaviour once fixed, a default price archived,
+    amounts in a currency that has others.
     """
     with transaction.atomic():
         price = Price.objects.select_for_update(no_key=True).filter(pk=price_id).first()
@@ -106,6 +109,7 @@ def update_price(
                 "This price cannot be archived because it is the default price of its product.",
                 param="active",
             )
+        add_options(price, currency_options or {})
         for name, value in changes.items():
             setattr(price, name, value)
         price.metadata = merge(price.metadata, metadata)
@@ -128,6 +132,7 @@ def check_terms(spec: PriceSpec) -> None:
         raise ParameterMissing("unit_amount", "One of unit_amount and unit_amount_decimal is required.")
     if (spec.divide_by is None) != (spec.round is None):
         raise ParameterMissing("transform_quantity", "transform_quantity needs both divide_by and round.")
+    check_options(spec.currency_options, currency=spec.currency, tiered=tiered)
     if spec.recurring:
         _check_recurring(spec.recurring)
 
@@ -179,23 +184,7 @@ def _check_tiered(spec: PriceSpec) -> None:
         raise ParametersExclusive("transform_quantity cannot be combined with tiers.", param="transform_quantity")
     if not spec.tiers_mode:
         raise ParameterMissing("tiers_mode")
-    if not spec.tiers:
-        raise ParameterMissing("tiers")
-    bound = Decimal(0)
-    for number, tier in enumerate(spec.tiers):
-        last = number == len(spec.tiers) - 1
-        if last != (tier.up_to is None):
-            raise InvalidRequest("The last tier, and only it, must have up_to=inf.", param=f"tiers[{number}][up_to]")
-        if tier.up_to is not None:
-            if tier.up_to <= bound:
-                raise InvalidRequest(
-                    "Each tier's up_to must be greater than the one before.", param=f"tiers[{number}][up_to]"
-                )
-            bound = tier.up_to
-        if tier.unit_amount is None and tier.flat_amount is None:
-            raise ParameterMissing(
-                f"tiers[{number}][unit_amount]", "Each tier needs a unit amount, a flat amount, or both."
-            )
+    check_tiers(spec.tiers)
 
 
 def _check_recurring(recurring: Recurring) -> None:

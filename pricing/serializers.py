@@ -1,12 +1,12 @@
 """Products and prices on the wire."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from api import objects, params
 from api.params import ListParams, Params
-from pricing.models import Interval, Price, PriceTier
+from pricing.models import Interval, OptionTier, Price, PriceCurrencyOption, PriceTier
 
 
 class RecurringParams(Params):
@@ -32,12 +32,30 @@ class TransformQuantityParams(Params):
     round = params.Choice(Price.Round, required=True)
 
 
+class UnitOptionParams(Params):
+    """What a price without tiers costs in a further currency."""
+
+    later: ClassVar[Sequence[str]] = ("custom_unit_amount", "tiers")
+
+    tax_behavior = params.Choice(Price.TaxBehavior)
+    unit_amount = params.Amount()
+    unit_amount_decimal = params.DecimalAmount()
+
+
+class CurrencyOptionParams(UnitOptionParams):
+    later = ("custom_unit_amount",)
+
+    tiers = params.Array(TierParams)
+
+
 class AmountParams(Params):
     """What every way to create a price has in common."""
 
-    later: ClassVar[Sequence[str]] = ("currency_options", "custom_unit_amount", "metadata")
+    later: ClassVar[Sequence[str]] = ("custom_unit_amount",)
 
     currency = params.String(required=True, max_length=3)
+    currency_options = params.ByCurrency(UnitOptionParams)
+    metadata = params.MetadataParam()
     recurring = params.Hash(RecurringParams)
     tax_behavior = params.Choice(Price.TaxBehavior)
     unit_amount = params.Amount()
@@ -57,12 +75,10 @@ class ProductDataParams(Params):
 
 
 class CreatePrice(AmountParams):
-    later = ("currency_options", "custom_unit_amount")
-
     active = params.Boolean()
     billing_scheme = params.Choice(Price.BillingScheme)
+    currency_options = params.ByCurrency(CurrencyOptionParams)
     lookup_key = params.String(max_length=200)
-    metadata = params.MetadataParam()
     nickname = params.String()
     product = params.String()
     product_data = params.Hash(ProductDataParams)
@@ -73,9 +89,8 @@ class CreatePrice(AmountParams):
 
 
 class UpdatePrice(Params):
-    later = ("currency_options",)
-
     active = params.Boolean()
+    currency_options = params.ByCurrency(CurrencyOptionParams)
     lookup_key = params.String(max_length=200, unset=True)
     metadata = params.MetadataParam()
     nickname = params.String(unset=True)
@@ -264,3 +279,32 @@ def tiers_by_price(prices: Sequence[str]) -> dict[str, Any]:
     for tier in PriceTier.objects.filter(price__in=prices).order_by("price", "position"):
         found[tier.price_id] = [*(found[tier.price_id] or []), shape.to_representation(tier)]
     return found
+
+
+class CurrencyOptionObject(objects.Object):
+    """The amounts of a price, or of one of its options, in one currency; `tiers` are added where there are some."""
+
+    custom_unit_amount = objects.Const(None)
+    tax_behavior = objects.Text()
+    unit_amount = WholeAmount(source="unit_amount_decimal")
+    unit_amount_decimal = objects.DecimalString()
+
+
+def options_by_price(prices: Sequence[str]) -> dict[str, Any]:
+    """What the given prices cost in each currency, their own included, for `expand[]=currency_options`."""
+    rows = Price.objects.prefetch_related("tiers", "currency_options__tiers")
+    return {price.pk: _options(price) for price in rows.filter(pk__in=prices)}
+
+
+def _options(price: Price) -> dict[str, Any]:
+    found = {price.currency: _option(price, price.tiers.all())}
+    for option in price.currency_options.all():
+        found[option.currency] = _option(option, option.tiers.all())
+    return dict(sorted(found.items()))
+
+
+def _option(row: Price | PriceCurrencyOption, tiers: Iterable[PriceTier | OptionTier]) -> dict[str, Any]:
+    shown: dict[str, Any] = CurrencyOptionObject().to_representation(row)
+    if found := [TierObject().to_representation(tier) for tier in tiers]:
+        shown["tiers"] = found
+    return shown

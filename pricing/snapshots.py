@@ -6,7 +6,8 @@ from typing import Any
 
 from core.money import plain
 from meters.models import Meter
-from pricing.models import Price, terms_of
+from pricing.currency_options import terms_for
+from pricing.models import Price
 from pricing.rating import Terms
 
 
@@ -27,20 +28,26 @@ class PriceSnapshot:
     takes_usage_records: bool = False
 
 
-def snapshots(prices: Iterable[str]) -> dict[str, PriceSnapshot]:
-    """Snapshots of prices by their ids, in two statements."""
-    found = Price.objects.select_related("product", "meter").prefetch_related("tiers").in_bulk(list(set(prices)))
-    return {id: snapshot_of(price) for id, price in found.items()}
+PriceIn = tuple[str, str]  # a price by its id, and a currency
 
 
-def snapshot_of(price: Price) -> PriceSnapshot:
-    terms = terms_of(price, list(price.tiers.all()))
+def snapshots(wanted: Iterable[PriceIn]) -> dict[PriceIn, PriceSnapshot]:
+    """Snapshots of prices in the currencies in which they are billed, in a few statements."""
+    pairs = set(wanted)
+    rows = Price.objects.select_related("product", "meter").prefetch_related("tiers", "currency_options__tiers")
+    found = rows.in_bulk([id for id, _ in pairs])
+    return {(id, currency): snapshot_of(found[id], currency) for id, currency in pairs}
+
+
+def snapshot_of(price: Price, currency: str) -> PriceSnapshot:
+    """Raises InvalidRequest where the price has no amounts in this currency."""
+    terms = terms_for(price, currency)
     return PriceSnapshot(
         id=price.pk,
         product=price.product_id,
         product_name=price.product.name,
         unit_label=price.product.unit_label,
-        currency=price.currency,
+        currency=currency,
         interval=price.interval,
         interval_count=price.interval_count,
         terms=terms,

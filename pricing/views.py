@@ -16,8 +16,9 @@ from api.views import ResourceView
 from core import clock
 from core.errors import ParameterMissing, ParametersExclusive
 from pricing import prices, products
+from pricing.currency_options import OptionSpec
 from pricing.models import Price, Product
-from pricing.prices import PriceSpec, Recurring, TierSpec
+from pricing.prices import PriceSpec, Recurring
 from pricing.resources import PRICE, PRODUCT
 from pricing.serializers import (
     CreatePrice,
@@ -27,6 +28,7 @@ from pricing.serializers import (
     UpdatePrice,
     UpdateProduct,
 )
+from pricing.tier_specs import TierSpec
 
 TEXTS = ("description", "statement_descriptor", "tax_code", "unit_label", "url")
 LISTS = ("images", "marketing_features")
@@ -92,6 +94,7 @@ class PriceView(ResourceView):
         price = prices.update_price(
             id,
             changes=changes,
+            currency_options=_options(given),
             metadata=given.get("metadata"),
             transfer_lookup_key=given.get("transfer_lookup_key", False),
         )
@@ -141,7 +144,8 @@ def _spec(given: Mapping[str, Any], within: str = "") -> PriceSpec:
     return PriceSpec(
         currency=given["currency"].lower(),
         unit_amount=_amount(given, "unit_amount", within),
-        tiers=[_tier(tier, f"tiers[{number}]") for number, tier in enumerate(given.get("tiers", ()))],
+        tiers=_tiers(given),
+        currency_options=_options(given, within),
         tiers_mode=given.get("tiers_mode"),
         billing_scheme=given.get("billing_scheme"),
         divide_by=transform.get("divide_by"),
@@ -161,6 +165,22 @@ def _with_default(spec: PriceSpec, request: Request) -> PriceSpec:
     if version_of(request._request) >= METERS_NAMED or spec.recurring is None:
         return spec
     return replace(spec, recurring=spec.recurring.summing_records())
+
+
+def _options(given: Mapping[str, Any], within: str = "") -> dict[str, OptionSpec]:
+    found = {}
+    for code, option in given.get("currency_options", {}).items():
+        here = f"{within}[currency_options][{code}]" if within else f"currency_options[{code}]"
+        found[code] = OptionSpec(
+            unit_amount=_amount(option, "unit_amount", here),
+            tiers=_tiers(option, f"{here}[tiers]"),
+            tax_behavior=option.get("tax_behavior", Price.TaxBehavior.UNSPECIFIED),
+        )
+    return found
+
+
+def _tiers(given: Mapping[str, Any], within: str = "tiers") -> list[TierSpec]:
+    return [_tier(tier, f"{within}[{number}]") for number, tier in enumerate(given.get("tiers", ()))]
 
 
 def _tier(given: Mapping[str, Any], within: str) -> TierSpec:

@@ -318,8 +318,8 @@ class ItemPeriod(models.Model):
         DISCARDED = "discarded"
         FREE = "free"
 
-    item = models.ForeignKey(SubscriptionItem, on_delete=models.PROTECT, related_name="periods")
-    price = models.ForeignKey(Price, on_delete=models.PROTECT, related_name="+")
+    item = models.ForeignKey(SubscriptionItem, on_delete=models.PROTECT, related_name="periods", db_index=False)
+    price = models.ForeignKey(Price, on_delete=models.PROTECT, related_name="+", db_index=False)
     quantity = models.PositiveBigIntegerField(null=True)
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.REGULAR)
     starts_at = models.DateTimeField()
@@ -335,7 +335,10 @@ class ItemPeriod(models.Model):
 
     class Meta:
         ordering = ("item", "starts_at")
-        indexes = (models.Index(fields=["bills_at"], condition=Q(closed_at=None), name="item_period_to_close"),)
+        indexes = (
+            models.Index(fields=["bills_at"], condition=Q(closed_at=None), name="item_period_to_close"),
+            models.Index(fields=["item", "starts_at"], name="item_period_by_item"),
+        )
         constraints = (
             ExclusionConstraint(
                 name="item_period_no_overlap",

@@ -13,8 +13,9 @@ from meters.lifecycle import create_meter
 from meters.models import Meter
 from meters.quarantine import hold
 from pricing.models import Price
-from pricing.prices import PriceSpec, Recurring, TierSpec, create_price
+from pricing.prices import PriceSpec, Recurring, create_price
 from pricing.products import create_product
+from pricing.tier_specs import TierSpec
 from subscriptions.models import Subscription
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
 

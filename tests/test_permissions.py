@@ -21,8 +21,10 @@ KNOWN = {
     "meters:read", "meters:write", "meter_events:read", "meter_events:write", "usage:read",
     "quarantined_events:read", "quarantined_events:write", "usage_imports:read", "usage_imports:write", "events:read",
     "products:read", "products:write", "prices:read", "prices:write",
+    "coupons:read", "coupons:write", "promotion_codes:read", "promotion_codes:write",
+    "tax_rates:read", "tax_rates:write",
     "subscriptions:read", "subscriptions:write", "subscription_items:read", "subscription_items:write",
-    "invoices:read", "invoices:write",
+    "invoices:read", "invoices:write", "invoiceitems:read", "invoiceitems:write",
     "portal_sessions:write",
 }  # fmt: skip
 ROUTES = sorted(served(get_resolver().url_patterns), key=str)
@@ -68,7 +70,9 @@ def answer() -> Any:
     client = Client(raise_request_exception=False)
 
     def call(method: str, path: str, allowed: Any) -> Any:
-        return getattr(client, method)(path.replace("<str:id>", "nothing_1"), headers=header(allowed))
+        return getattr(client, method)(
+            path.replace("<str:id>", "nothing_1").replace("<str:line>", "nothing_2"), headers=header(allowed)
+        )
 
     return call
 

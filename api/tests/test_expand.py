@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -58,10 +59,10 @@ def test_as_many_queries_for_twenty_rows_as_for_one(count: int, django_assert_nu
 
 def test_hashes_lists_and_what_is_included() -> None:
     first, second = chain(2)
-    shown = expand([second], "inner.deep.owner", "friends", "hint")[0]
+    shown = expand([second], "inner.deep.owner", "friends", "hint", "inner.deep.hint")[0]
     assert shown["inner"]["deep"]["owner"]["id"] == first.pk
     assert [friend["id"] for friend in shown["friends"]] == [first.pk, first.pk]
-    assert shown["hint"] == second.hint
+    assert shown["hint"] == shown["inner"]["deep"]["hint"] == second.hint
 
 
 def test_inside_an_inline_list() -> None:
@@ -112,3 +113,20 @@ def test_a_bad_path_is_refused_though_there_is_nothing_to_expand(path: str, is_l
 def test_lists_count_when_asked() -> None:
     assert Expansion(WIDGET, ["total_count", "data"], is_list=True).total_count
     assert not Expansion(None, [], is_list=True).total_count
+
+
+def test_an_upper_app_fills_in_a_field_once_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "_filled", {})
+    asked = []
+
+    def read(ids: Sequence[str]) -> dict[str, int]:
+        asked.append(ids)
+        return {ids[1]: 7}
+
+    resources.fill(WIDGET.name, "size", read)
+    rows = chain(3)
+
+    assert [one["size"] for one in resources.render(WIDGET, rows)] == [None, 7, None]
+    assert asked == [[row.pk for row in rows]]
+    assert resources.render(WIDGET, []) == []
+    assert len(asked) == 1

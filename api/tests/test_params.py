@@ -15,6 +15,7 @@ from api.params import (
     Amount,
     Array,
     Boolean,
+    ByCurrency,
     Choice,
     DecimalAmount,
     DecimalNumber,
@@ -64,6 +65,7 @@ class Everything(Params):
     payload = StringMap(max_keys=2, key_length=4, max_length=5)
     item = Hash(Item)
     items = Array(Item, max_length=3)
+    options = ByCurrency(Item)
     names = Array(String(), unset=True)
     size = Integer(default=7)
 
@@ -118,6 +120,7 @@ def at(*parts: int) -> datetime:
         ("item[price]=p&item[quantity]=2", {"item": {"price": "p", "quantity": 2}}),
         ("items[0][price]=p&items[1][price]=q", {"items": [{"price": "p"}, {"price": "q"}]}),
         ("items[][price]=p", {"items": [{"price": "p"}]}),
+        ("options[eur][price]=p&options[JPY][price]=q", {"options": {"eur": {"price": "p"}, "jpy": {"price": "q"}}}),
         ("names[]=a&names[]=b", {"names": ["a", "b"]}),
         ("names=", {"names": None}),
     ],
@@ -232,6 +235,10 @@ def test_accepted(form: str, given_: dict[str, Any]) -> None:
             "parameter_unknown",
             "Received unknown parameter: item[expand].",
         ),
+        ("options=eur", "options", None, "Invalid hash"),
+        ("options[euro][price]=p", "options[euro]", None, "Invalid currency: euro."),
+        ("options[eur][price]=p&options[Eur][price]=p", "options[Eur]", None, "The currency eur is given twice."),
+        ("options[eur][quantity]=0", "options[eur][price]", "parameter_missing", "Missing required param"),
         ("expand=a", "expand", None, "Invalid array"),
         ("number=x&zzz=1", "zzz", "parameter_unknown", "Received unknown parameter: zzz."),
         ("colour=x&number=x", "number", "parameter_invalid_integer", "Invalid integer: x"),

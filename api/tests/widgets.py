@@ -75,7 +75,7 @@ WIDGET = resources.register(
         serializer=WidgetObject,
         expandable={"owner": "widget", "inner.deep.owner": "widget", "friends": "widget"},
         nested={"parts": "part"},
-        included={"hint": hints},
+        included={"hint": hints, "inner.deep.hint": hints},
         visible=lambda rows: rows.filter(revoked_at=None),
     )
 )

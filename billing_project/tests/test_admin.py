@@ -2,6 +2,7 @@
 
 import html
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from django.contrib import admin
@@ -21,6 +22,11 @@ from invoices.models import Invoice
 from meters.models import IngestEpoch
 from meters.resources import METER
 from portal.sessions import create_session
+from pricing.coupons import CouponSpec, create_coupon
+from pricing.discounts import Owner, set_discounts
+from pricing.promotion_codes import PromotionCodeSpec, create_promotion_code
+from pricing.redeem import Sale
+from pricing.tax_rates import create_tax_rate
 from subscriptions.models import Subscription
 from tests import make
 from tests.make import JAN, utc
@@ -62,6 +68,15 @@ def business(admin_user: User) -> None:
     record_thin_event("v1.billing.meter.error_report_triggered", related=(METER, prompt.pk), at=JAN)
     begin(FileSpec("usage.csv"), at=JAN)
     Group.objects.create(name="Billing")
+    discounted("SPRING", customer)
+
+
+def discounted(coupon: str, customer: Customer) -> None:
+    """A coupon, a code for it that the customer has redeemed, and a tax rate."""
+    create_coupon(spec=CouponSpec(id=coupon, percent_off=Decimal(10)), at=JAN)
+    code = create_promotion_code(spec=PromotionCodeSpec(coupon), at=JAN)
+    set_discounts(Owner(customer.pk), [{"promotion_code": code.pk}], sale=Sale(), at=JAN)
+    create_tax_rate(display_name="VAT", percentage=Decimal(20), inclusive=False, at=JAN)
 
 
 def statuses(client: Client, paths: dict[str, str]) -> dict[str, int]:
@@ -119,6 +134,7 @@ def fill(count: int) -> None:
         create_api_key(f"key {n}", clock.now())
         create_session(customer.pk, at=clock.now())
         record_thin_event("a.b", at=JAN)
+        discounted(f"c{customer.pk[4:]}", customer)
 
 
 LISTS = [model for model in OURS if model is not LogEntry]

@@ -21,6 +21,7 @@ from meters.identifiers import hash_of_text
 from meters.ingest import Outcome, Record, ingest
 from meters.models import MeterEvent
 from meters.usage import deciding_event, events_of, usage, usage_by, usage_by_dimensions
+from meters.usage_many import Question, usage_many
 from tests import make
 from tests.make import JAN
 
@@ -164,6 +165,10 @@ class TestEquality(TestCase):
         meter, customer = model.meter, model.customer
         for bounds in ((start, end), (JAN, END), (JAN - DAY, NOW), (start, start)):
             assert usage(meter, customer, start=bounds[0], end=bounds[1]).quantity == model.folded(*bounds)
+        ranges = [(start, end), (JAN, END), (end, end), (JAN - DAY, NOW)]
+        together = usage_many([Question(meter, customer, *bounds) for bounds in ranges])
+        alone = [usage(meter, customer, start=bounds[0], end=bounds[1]) for bounds in ranges]
+        assert [(one.quantity, one.events) for one in together] == [(one.quantity, one.events) for one in alone]
         held = AGGREGATIONS[meter.formula].held
         for bucket, floor in (("hour", floor_hour), ("day", floor_day), ("month", floor_month)):
             used = usage_by(meter, customer, start=JAN, end=END, bucket=bucket)

@@ -9,8 +9,11 @@ from django.test import Client
 from django.urls import reverse
 
 from meters.models import Meter
+from pricing.currency_options import OptionSpec
 from pricing.models import Price, PriceTier, Product
+from pricing.prices import update_price
 from pricing.products import create_product
+from pricing.tier_specs import TierSpec
 from tests import make
 from tests.forms import errors_of, fields_of, submit
 from tests.make import JAN
@@ -216,6 +219,23 @@ def test_the_page_shows_tiers_and_what_some_quantities_cost(admin_client: Client
         ("1,000", "$6.00"),
         ("1,000,000", "$2,503.50"),
     ]
+
+
+def test_the_page_shows_what_it_costs_in_other_currencies(admin_client: Client) -> None:
+    price, tiered = make.price(unit="5"), make.price(tiers=[(None, "5", None)])
+    update_price(price.pk, changes={}, currency_options={"eur": OptionSpec(Decimal("4.5"))})
+    tiers = [TierSpec(Decimal(10), Decimal(4)), TierSpec(None, Decimal(3), Decimal(100))]
+    update_price(tiered.pk, changes={}, currency_options={"eur": OptionSpec(tiers=tiers)})
+
+    shown = [
+        {panel["title"]: panel["data"] for panel in admin_client.get(change(row)).context["panels"]}
+        for row in (price, tiered, make.price(unit="5"))
+    ]
+
+    assert shown[0]["In other currencies"] == {"options": [{"currency": "EUR", "words": "€0.045"}]}
+    [option] = shown[1]["In other currencies"]["options"]
+    assert option["words"] == "up to 10: €0.04 each, – flat; up to ∞: €0.03 each, €1.00 flat"
+    assert "In other currencies" not in shown[2]
 
 
 def samples(client: Client, **given: str) -> str:

@@ -8,9 +8,10 @@ import pytest
 from core.errors import BillingError, InvalidRequest, NotFound, ParameterMissing, ParametersExclusive
 from meters.lifecycle import deactivate_meter
 from pricing.models import Price, PriceTier
-from pricing.prices import PriceSpec, Recurring, TierSpec, check_terms, create_price, update_price
+from pricing.prices import PriceSpec, Recurring, check_terms, create_price, update_price
 from pricing.products import create_product, update_product
 from pricing.rating import Scheme
+from pricing.tier_specs import TierSpec
 from tests import make
 from tests.make import JAN
 

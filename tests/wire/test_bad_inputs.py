@@ -1,4 +1,4 @@
-"""Bad inputs to the routes of metering and of balances, each with its exact answer: `bad_inputs.jsonl`, one a line.
+"""Bad inputs to metering, pricing and balances, each with its exact answer: `bad_inputs.jsonl`, one a line.
 
 In a line `{customer}`, `{meter}` and `{key}` stand for ids of this test and a secret key, and a body of
 `["a=", "x", 9]` for "a=" and nine times "x"; a null header is left out. The clock stands still.
@@ -10,6 +10,7 @@ import json
 import os
 from collections import Counter
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from api.keys import Rights, create_api_key
 from core import clock
 from customers.models import CustomerBalanceTransaction
 from meters.models import MeterEvent
+from pricing.coupons import CouponSpec, create_coupon
+from pricing.promotion_codes import PromotionCodeSpec, create_promotion_code
 from tests import make
 from tests.make import utc
 
@@ -57,6 +60,8 @@ def names(db: None, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     make.event(customer, "calls", "5", at=AT, identifier="taken")
     reader = create_api_key("reader", AT, rights=Rights(["usage:read"]))[1]
     monkeypatch.setattr(clock, "now", still)
+    create_coupon(spec=CouponSpec(id="SPRING", percent_off=Decimal(10), max_redemptions=5), at=AT)
+    create_promotion_code(spec=PromotionCodeSpec("SPRING", code="TAKEN"), at=AT)
     secret = create_api_key("bad inputs", AT)[1]
     return {"customer": customer.pk, "meter": meter.pk, "key": secret, "reader": reader}
 

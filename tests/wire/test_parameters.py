@@ -57,6 +57,15 @@ CALLS = [
     ("POST", "/v1/prices/x", "_price_modify_params.PriceModifyParams"),
     ("GET", "/v1/prices", "_price_list_params.PriceListParams"),
     ("GET", "/v1/prices/search", "_price_search_params.PriceSearchParams"),
+    ("POST", "/v1/coupons", "_coupon_create_params.CouponCreateParams"),
+    ("POST", "/v1/coupons/x", "_coupon_modify_params.CouponModifyParams"),
+    ("GET", "/v1/coupons", "_coupon_list_params.CouponListParams"),
+    ("POST", "/v1/promotion_codes", "_promotion_code_create_params.PromotionCodeCreateParams"),
+    ("POST", "/v1/promotion_codes/x", "_promotion_code_modify_params.PromotionCodeModifyParams"),
+    ("GET", "/v1/promotion_codes", "_promotion_code_list_params.PromotionCodeListParams"),
+    ("POST", "/v1/tax_rates", "_tax_rate_create_params.TaxRateCreateParams"),
+    ("POST", "/v1/tax_rates/x", "_tax_rate_modify_params.TaxRateModifyParams"),
+    ("GET", "/v1/tax_rates", "_tax_rate_list_params.TaxRateListParams"),
     ("POST", "/v1/subscriptions", "_subscription_create_params.SubscriptionCreateParams"),
     ("POST", "/v1/subscriptions/x", "_subscription_modify_params.SubscriptionModifyParams"),
     ("DELETE", "/v1/subscriptions/x", "_subscription_cancel_params.SubscriptionCancelParams"),
@@ -95,6 +104,8 @@ def inner(hint: Any) -> Iterator[tuple[str, type]]:
     for part in typing.get_args(hint):
         if typing.get_origin(hint) is list:
             yield from ((f"[0]{more}", found) for more, found in [*inner_or_self(part)])
+        elif typing.get_origin(hint) is dict:  # of those with hashes in them all are by currency
+            yield from ((f"[eur]{more}", found) for more, found in [*inner_or_self(part)])
         else:
             yield from inner_or_self(part)
 

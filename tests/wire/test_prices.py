@@ -79,7 +79,23 @@ OPEN = {"up_to": "inf", "unit_amount": 1}
         ({"unit_amount": 1, "product": "prod_none"}, "product", "parameters_exclusive"),
         ({"unit_amount": 1, "lookup_key": "k" * 201}, "lookup_key", None),
         ({"unit_amount": 1, "custom_unit_amount": {"enabled": True}}, "custom_unit_amount", "parameter_unknown"),
-        ({"unit_amount": 1, "currency_options": {"eur": {"unit_amount": 1}}}, "currency_options", "parameter_unknown"),
+        ({"unit_amount": 1, "currency_options": {"usd": {"unit_amount": 1}}}, "currency_options[usd]", None),
+        ({"unit_amount": 1, "currency_options": {"abc": {"unit_amount": 1}}}, "currency_options[abc]", None),
+        (
+            {"unit_amount": 1, "currency_options": {"eur": {"tax_behavior": "inclusive"}}},
+            "currency_options[eur][unit_amount]",
+            "parameter_missing",
+        ),
+        (
+            {"unit_amount": 1, "currency_options": {"eur": {"custom_unit_amount": {"enabled": True}}}},
+            "currency_options[eur][custom_unit_amount]",
+            "parameter_unknown",
+        ),
+        (
+            TIERED | {"tiers": [OPEN], "currency_options": {"eur": {"tiers": [{"up_to": 5, "unit_amount": 1}]}}},
+            "currency_options[eur][tiers][0][up_to]",
+            None,
+        ),
     ],
 )
 def test_what_makes_no_price(wire: Wire, given: dict[str, Any], param: str | None, code: str | None) -> None:
@@ -193,3 +209,101 @@ def test_decimals_have_their_exact_quantity(wire: Wire) -> None:
     wire.send(meter, customer, "100.123456789012")
     [line] = wire.v1.invoices.create_preview({"subscription": subscription.id}).lines.data
     assert (line.quantity, line.quantity_decimal, line.amount) == (100, Decimal("100.123456789012"), 5)
+
+
+def test_amounts_in_further_currencies(wire: Wire) -> None:
+    """The SDK leaves decimals in a hash by currency as the strings that they are."""
+    price = wire.price(
+        unit_amount=500,
+        tax_behavior="exclusive",
+        currency_options={"EUR": {"unit_amount": 450}, "jpy": {"unit_amount_decimal": "70.5"}},
+    )
+    assert "currency_options" not in price
+    retrieve = wire.v1.prices.retrieve
+    shown = retrieve(price.id, {"expand": ["currency_options"]}).currency_options.to_dict()
+    assert shown == {
+        "eur": {
+            "custom_unit_amount": None,
+            "tax_behavior": "unspecified",
+            "unit_amount": 450,
+            "unit_amount_decimal": "450",
+        },
+        "jpy": {
+            "custom_unit_amount": None,
+            "tax_behavior": "unspecified",
+            "unit_amount": None,
+            "unit_amount_decimal": "70.5",
+        },
+        "usd": {
+            "custom_unit_amount": None,
+            "tax_behavior": "exclusive",
+            "unit_amount": 500,
+            "unit_amount_decimal": "500",
+        },
+    }
+    added = wire.v1.prices.update(
+        price.id, {"currency_options": {"gbp": {"unit_amount": 400}}, "expand": ["currency_options"]}
+    )
+    assert sorted(added.currency_options.to_dict()) == ["eur", "gbp", "jpy", "usd"]
+    error = invalid(wire.v1.prices.update, price.id, {"currency_options": {"gbp": {"unit_amount": 1}}})
+    assert error.param == "currency_options[gbp]"
+    assert invalid(wire.v1.prices.update, price.id, {"tax_behavior": "inclusive"}).param == "tax_behavior"
+
+
+def test_tiers_in_further_currencies(wire: Wire) -> None:
+    tiers = [{"up_to": 5, "unit_amount": 4}, {"up_to": "inf", "flat_amount_decimal": "0.5"}]
+    price = wire.tiered(None, "volume", [("inf", "5", None)], currency_options={"eur": {"tiers": tiers}})
+    options = wire.v1.prices.retrieve(price.id, {"expand": ["currency_options"]}).currency_options
+    assert [(tier.up_to, tier.unit_amount) for tier in options["eur"].tiers] == [(5, 4), (None, None)]
+    assert options["eur"].tiers[1].flat_amount_decimal == "0.5"
+    assert len(options["usd"].tiers) == 1
+
+
+def test_the_default_price_of_a_new_product_has_them_too(wire: Wire) -> None:
+    data = {
+        "currency": "usd",
+        "unit_amount": 500,
+        "metadata": {"a": "1"},
+        "currency_options": {"eur": {"unit_amount": 450}},
+    }
+    product = wire.v1.products.create({"name": "P", "default_price_data": data, "expand": ["default_price"]})
+    assert product.default_price.metadata.to_dict() == {"a": "1"}
+    found = wire.v1.prices.retrieve(product.default_price.id, {"expand": ["currency_options"]})
+    assert found.currency_options["eur"].unit_amount == 450
+
+
+EACH_WAY = [
+    {"up_to": 5, "unit_amount": 4, "flat_amount": 1},
+    {"up_to": "inf", "unit_amount_decimal": "0.5", "flat_amount_decimal": "1.5"},
+]
+
+
+def test_each_way_to_say_an_amount_in_a_further_currency(wire: Wire) -> None:
+    """When a price is made, when a currency is added, and in the default price of a product."""
+    expand = ["currency_options"]
+    whole, exact = {"unit_amount": 4, "tax_behavior": "inclusive"}, {"unit_amount_decimal": "0.5"}
+    options = {"eur": whole, "jpy": exact}
+    data = {"currency": "usd", "unit_amount": 5, "currency_options": options}
+    product = wire.v1.products.create({"name": "P", "default_price_data": data})
+    later = wire.price()
+    wire.v1.prices.update(later.id, {"currency_options": options})
+    for price in (product.default_price, later.id, wire.price(currency_options=options).id):
+        found = wire.v1.prices.retrieve(price, {"expand": expand}).currency_options
+        assert (found["eur"].unit_amount, found["eur"].tax_behavior) == (4, "inclusive")
+        assert found["jpy"].unit_amount_decimal == "0.5"
+
+    tiers = {"eur": {"tiers": EACH_WAY}}
+    later = wire.tiered(None, "graduated", [("inf", "5", None)])
+    wire.v1.prices.update(later.id, {"currency_options": tiers})
+    for price in (later, wire.tiered(None, "graduated", [("inf", "5", None)], currency_options=tiers)):
+        found = wire.v1.prices.retrieve(price.id, {"expand": expand}).currency_options["eur"].tiers
+        assert [(tier.up_to, tier.unit_amount_decimal, tier.flat_amount_decimal) for tier in found] == [
+            (5, "4", "1"),
+            (None, "0.5", "1.5"),
+        ]
+
+
+def test_a_product_has_no_tiers_in_its_default_price(wire: Wire) -> None:
+    data = {"currency": "usd", "unit_amount": 5, "currency_options": {"eur": {"tiers": EACH_WAY}}}
+    error = invalid(wire.v1.products.create, {"name": "P", "default_price_data": data})
+    assert (error.code, error.param) == ("parameter_unknown", "default_price_data[currency_options][eur][tiers]")

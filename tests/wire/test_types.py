@@ -139,7 +139,7 @@ def test_prices_of_each_scheme(wire: Wire) -> None:
         wire.tiered(meter, "volume", tiers, interval="year", tax_behavior="exclusive"),
     ]
     for price in made:
-        check(price, wire.v1.prices.retrieve(price.id, {"expand": ["tiers", "product"]}))
+        check(price, wire.v1.prices.retrieve(price.id, {"expand": ["tiers", "product", "currency_options"]}))
     check(wire.v1.prices.list({"expand": ["data.tiers"]}))
     shown_tiers = shown(wire.v1.prices.retrieve(made[4].id, {"expand": ["tiers"]}))["tiers"]
     assert shown_tiers[1] == {

@@ -1,0 +1,27 @@
+import django.db.models.deletion
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('pricing', '0003_prices_with_usage_records'),
+        ('subscriptions', '0004_slices_of_time'),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name='itemperiod',
+            name='item',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='periods', to='subscriptions.subscriptionitem'),
+        ),
+        migrations.AlterField(
+            model_name='itemperiod',
+            name='price',
+            field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='pricing.price'),
+        ),
+        migrations.AddIndex(
+            model_name='itemperiod',
+            index=models.Index(fields=['item', 'starts_at'], name='item_period_by_item'),
+        ),
+    ]
