@@ -12,11 +12,10 @@ from datetime import datetime
 from django.db import transaction
 
 from core.copying import copy_models, next_keys, update_models
-from invoices.build import build_invoice
-from invoices.finalize import finalize_drafts, one_per_customer
+from invoices.finalize import freeze, one_per_customer
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceItem
-from invoices.write import Computed, insert_drafts, new_invoice
+from invoices.write import Computed, computed_invoice, insert_invoices, new_invoice
 from pricing.models import Price
 from subscriptions.cancel import end
 from subscriptions.locks import lock_subscriptions
@@ -176,7 +175,7 @@ def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
         )
         for closing in closings
     ]
-    computed, at_once = [], []
+    computed = []
     for closing, content in zip(closings, gather(wanted), strict=True):
         if content.is_empty:
             continue
@@ -190,12 +189,10 @@ def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
             auto_advance=not closing.is_over,
             automatically_finalizes_at=None if closing.is_over else at + closing.subscription.customer.invoice_grace,
         )
-        computed.append(Computed(invoice, build_invoice(content)))
-        if not closing.is_over and not closing.subscription.customer.invoice_grace:
-            at_once.append(computed[-1])
-    insert_drafts(computed)
+        computed.append(computed_invoice(invoice, content))
+    freeze([one for one in computed if one.invoice.auto_advance and not one.invoice.customer.invoice_grace], at)
+    insert_invoices(computed)
     name_latest(computed)
-    finalize_drafts([each.invoice for each in at_once], at=at, computed=at_once)
     return [each.invoice for each in computed]
 
 

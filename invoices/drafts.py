@@ -13,14 +13,13 @@ from core.errors import InvalidRequest, ParameterMissing, ParametersExclusive
 from core.money import is_currency
 from customers.balance import set_currency
 from customers.models import Customer
-from invoices.build import build_invoice
 from invoices.finalize import InvoiceNotEditable, lock_invoice
 from invoices.gather import Wanted, gather, pending_items
 from invoices.items import erase, find_subscription, lock_live_customer
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.numbering import check_number
 from invoices.rebuild import MOST_ITEMS, rebuild_draft
-from invoices.write import Computed, insert_drafts, new_invoice
+from invoices.write import computed_invoice, insert_invoices, new_invoice
 from pricing.discount_models import Discount
 from pricing.discounts import Owner, set_discounts
 from pricing.redeem import Sale, Wish
@@ -64,7 +63,7 @@ def create_invoice(new: NewInvoice, *, at: datetime) -> Invoice:
         _place_discounts(invoice, new.discounts, at=at)
         items = _pending(invoice) if new.include_pending else []
         (content,) = gather([Wanted(customer, at, subscription, items=items, invoice=invoice)])
-        insert_drafts([Computed(invoice, build_invoice(content))])
+        insert_invoices([computed_invoice(invoice, content)])
         if not customer.currency:
             set_currency(customer, invoice.currency)
         return invoice

@@ -15,12 +15,11 @@ from core.copying import update_models
 from core.errors import BillingError, InvalidRequest, NotFound
 from customers.balance import BalanceChange, Type, change_balances
 from customers.locks import lock_customer, lock_customers
-from invoices.build import build_invoice
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.numbering import number_invoices
 from invoices.revised import void_revised
-from invoices.write import TOTALS, Computed, rewrite_drafts
+from invoices.write import TOTALS, Computed, computed_invoice, rewrite_drafts
 from pricing.discounts import spend
 from subscriptions.models import ItemPeriod
 
@@ -114,20 +113,25 @@ def finalize_draft(invoice: Invoice, *, at: datetime) -> Invoice:
     return invoice
 
 
-def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime, computed: Sequence[Computed] = ()) -> None:
-    """Freeze drafts, those of one customer in this order; `computed` is what they say, where that was computed in this
-    transaction, and there is one of each customer.
-
-    The caller holds the customers' locks.
-    """
-    if computed:
-        _finalize(computed, at)
-        return
+def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime) -> None:
+    """Freeze drafts, those of one customer in this order. The caller holds the customers' locks."""
     for some in one_per_customer(invoices, lambda invoice: invoice.customer_id):
         void_revised(some, at=at)
-        recomputed = compute_drafts(some)
-        rewrite_drafts(recomputed)
-        _finalize(recomputed, at)
+        computed = compute_drafts(some)
+        rewrite_drafts(computed)
+        freeze(computed, at)
+        update_models(Invoice, some, WRITTEN)
+
+
+def freeze(computed: Sequence[Computed], at: datetime) -> None:
+    """Let invoices, of different customers, be final as far as their own rows go, which the caller then stores: apply
+    the balances, spend the discounts, give the numbers."""
+    invoices = [each.invoice for each in computed]
+    _settle(computed, at)
+    spend((id for each in computed for id, _ in each.built.totals.discounts), at=at)
+    for invoice in invoices:
+        _freeze(invoice, at)
+    number_invoices(invoices)
 
 
 def one_per_customer(rows: Iterable[T], customer_of: Callable[[T], str]) -> Iterator[list[T]]:
@@ -144,21 +148,10 @@ def one_per_customer(rows: Iterable[T], customer_of: Callable[[T], str]) -> Iter
     yield from rounds
 
 
-def _finalize(computed: Sequence[Computed], at: datetime) -> None:
-    """Invoices of different customers; of one, only where they share nothing."""
-    invoices = [each.invoice for each in computed]
-    _settle(computed, at)
-    spend((id for each in computed for id, _ in each.built.totals.discounts), at=at)
-    for invoice in invoices:
-        _freeze(invoice, at)
-    number_invoices(invoices)
-    update_models(Invoice, invoices, WRITTEN)
-
-
 def compute_drafts(invoices: Sequence[Invoice]) -> list[Computed]:
-    """What drafts would say now, with the usage that has arrived since they were written; nothing is stored."""
+    """What drafts say now, with the usage that has arrived since they were written; nothing is stored."""
     contents = gather(wanted_by(invoices))
-    return [Computed(invoice, build_invoice(content)) for invoice, content in zip(invoices, contents, strict=True)]
+    return [computed_invoice(invoice, content) for invoice, content in zip(invoices, contents, strict=True)]
 
 
 def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
@@ -192,12 +185,22 @@ def _settle(computed: Sequence[Computed], at: datetime) -> None:
         invoice, settlement = each.invoice, each.built.settlement
         invoice.ending_balance = settlement.ending_balance
         if moved := settlement.ending_balance - settlement.starting_balance:
+            _check_currency(invoice)
             changes.append(BalanceChange(invoice.customer_id, moved, Type.APPLIED_TO_INVOICE, at, invoice=invoice.pk))
     if changes:
         endings = change_balances(changes)
         for each in computed:
             customer = each.invoice.customer
             customer.balance = endings.get(customer.pk, customer.balance)
+
+
+def _check_currency(invoice: Invoice) -> None:
+    """A balance has one currency. Raises InvalidRequest."""
+    if invoice.customer.currency not in ("", invoice.currency):
+        raise InvalidRequest(
+            f"This invoice would change the customer's balance by an amount in {invoice.currency}, and that is in "
+            f"{invoice.customer.currency}."
+        )
 
 
 def _freeze(invoice: Invoice, at: datetime) -> None:

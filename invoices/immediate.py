@@ -6,12 +6,11 @@ The caller holds the customer's lock.
 from collections.abc import Sequence
 from datetime import datetime
 
-from invoices.build import build_invoice
 from invoices.close import name_latest, newest_first, stop_advancing, take_pending
-from invoices.finalize import finalize_drafts
+from invoices.finalize import freeze
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceItem
-from invoices.write import Computed, insert_drafts, new_invoice
+from invoices.write import computed_invoice, insert_invoices, new_invoice
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import Period
 from subscriptions.slices import close_slices, end_slice
@@ -87,8 +86,8 @@ def _invoice(
         period_end=whole.end,
         subscription_proration_date=proration_date,
     )
-    computed = [Computed(invoice, build_invoice(content))]
-    insert_drafts(computed)
+    computed = [computed_invoice(invoice, content)]
+    freeze(computed, at)
+    insert_invoices(computed)
     name_latest(computed)
-    finalize_drafts([invoice], at=at, computed=computed)
     return invoice

@@ -122,7 +122,9 @@ def test_a_draft_can_be_worded_and_held_back(admin_client: Client, draft: Invoic
         automatically_finalizes_at_0="2026-01-15",
         automatically_finalizes_at_1="00:00:00",
     )
-    assert errors_of(early) == {"automatically_finalizes_at": ["automatically_finalizes_at must be in the future."]}
+    assert errors_of(early) == {
+        "automatically_finalizes_at": ["automatically_finalizes_at must be in the future, and within five years."]
+    }
 
 
 def test_a_finalized_invoice_cannot_be_changed(admin_client: Client, owed: Invoice) -> None:
