@@ -99,6 +99,7 @@ UNFOLD: dict[str, Any] = {
                 "Billing",
                 _item("Subscriptions", "autorenew", "subscriptions_subscription"),
                 _item("Invoices", "receipt_long", "invoices_invoice"),
+                _item("Invoice items", "playlist_add", "invoices_invoiceitem"),
             ),
             _group(
                 "System",

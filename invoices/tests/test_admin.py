@@ -130,8 +130,6 @@ def test_a_draft_can_be_worded_and_held_back(admin_client: Client, draft: Invoic
 def test_a_finalized_invoice_cannot_be_changed(admin_client: Client, owed: Invoice) -> None:
     assert "description" not in fields_of(admin_client, change(owed))
     assert admin_client.post(change(owed), {"description": "x"}).status_code == 403
-    assert admin_client.get(f"{LIST}add/").status_code == 403
-    assert admin_client.post(f"{LIST}add/", {}).status_code == 403
     owed.refresh_from_db()
     assert owed.description == ""
 
