@@ -100,7 +100,7 @@ def choices_of(name: str) -> dict[str, Any]:
     if name == "customer":
         return {"queryset": Customer.objects.live()}
     if name == "price":
-        return {"queryset": Price.objects.active().filter(interval=None)}
+        return {"queryset": Price.objects.active().filter(interval=None), "required": False}
     return {}
 
 

@@ -53,7 +53,8 @@ def buttons(client: Client, row: Any) -> list[str]:
 
 def test_a_new_item_waits(admin_client: Client, customer: Customer, setup: Price) -> None:
     submit(admin_client, f"{ITEMS}add/", customer=customer.pk, amount="-1200", description="Refund", metadata="a: b")
-    submit(admin_client, f"{ITEMS}add/", customer=customer.pk, price=setup.pk, quantity="1.5")
+    answer = submit(admin_client, f"{ITEMS}add/", customer=customer.pk, price=setup.pk, quantity="1.5")
+    assert answer.status_code == 302, errors_of(answer)
     refund, priced = InvoiceItem.objects.order_by("id")
     assert (refund.amount, refund.description, refund.metadata) == (-1200, "Refund", {"a": "b"})
     assert (priced.amount, priced.price, priced.quantity, priced.invoice) == (375, setup, Decimal("1.5"), None)
@@ -94,8 +95,8 @@ def test_a_new_invoice(admin_client: Client, customer: Customer, setup: Price) -
     answer = submit(
         admin_client, f"{INVOICES}add/", customer=customer.pk, description="Thanks", include_pending="on", **lines
     )
+    assert answer.status_code == 302, (errors_of(answer), answer.context["errors"])
     invoice = Invoice.objects.get()
-    assert answer.status_code == 302
     assert [line.amount for line in invoice.lines.order_by("position")] == [7, 1000, 500]
     assert (invoice.description, invoice.total, invoice.status) == ("Thanks", 1507, "draft")
     assert (invoice.auto_advance, invoice.billing_reason) == (False, "manual")
