@@ -17,8 +17,17 @@ TIMETABLE: dict[str, Entry] = {
     "close due periods": Entry(
         "invoices.tasks.close_due_periods", 20, "Makes the draft invoice of each period that has ended."
     ),
+    "bill pending items": Entry(
+        "invoices.tasks.bill_pending_items", 60, "Bills what is pending of subscriptions that have an interval for it."
+    ),
     "finalize due invoices": Entry(
         "invoices.tasks.finalize_due_invoices", 20, "Finalizes drafts whose time of grace is over."
+    ),
+    "mark past due subscriptions": Entry(
+        "invoices.tasks.mark_past_due_subscriptions", 60, "Marks those whose invoice was sent and is not paid in time."
+    ),
+    "resume due collections": Entry(
+        "subscriptions.tasks.resume_due_collections", 20, "Collects invoices again whose pause has a date of its end."
     ),
     "advance test clocks": Entry(
         "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."

@@ -54,6 +54,8 @@ def copy_models(model: type[models.Model], instances: Sequence[models.Model]) ->
     """Store new instances whose primary keys are known."""
     names = [field.attname for field in model._meta.local_concrete_fields]
     copy_values(model, [{name: getattr(instance, name) for name in names} for instance in instances])
+    for instance in instances:
+        instance._state.adding = False  # else a later save() would insert it again
 
 
 def next_keys(model: type[models.Model], count: int) -> list[int]:

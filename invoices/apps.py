@@ -7,10 +7,13 @@ class InvoicesConfig(AppConfig):
 
     def ready(self) -> None:
         from core import timeline
-        from invoices import due
+        from invoices import due, pending_interval
         from invoices.biller import InvoiceBiller
+        from invoices.overdue import OVERDUE
         from subscriptions.biller import use
 
         use(InvoiceBiller())
         timeline.register(due.FINALIZE)
         timeline.register(due.CLOSE)
+        timeline.register(pending_interval.PENDING)
+        timeline.register(OVERDUE)

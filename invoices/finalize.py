@@ -18,10 +18,12 @@ from customers.locks import lock_customer, lock_customers
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.numbering import number_invoices
+from invoices.pause import keep_paused, settle_paused
 from invoices.revised import void_revised
 from invoices.write import TOTALS, Computed, computed_invoice, rewrite_drafts
 from pricing.discounts import spend
 from subscriptions.models import ItemPeriod
+from subscriptions.periods import Period
 
 T = TypeVar("T")
 added_position = attrgetter("added_position")
@@ -37,6 +39,7 @@ WRITTEN = (
     "finalized_at",
     "effective_at",
     "paid_at",
+    "last_finalization_error",
 )
 
 
@@ -77,7 +80,7 @@ def finalize_if_due(invoice_id: str, at: datetime) -> Invoice | None:
         invoice = lock_invoice(invoice_id)
         if not Invoice.objects.to_finalize(at).filter(pk=invoice.pk).exists():
             return None
-        return finalize_draft(invoice, at=at)
+        return finalize_draft(invoice, at=at) if keep_paused([invoice]) else invoice
 
 
 def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
@@ -89,14 +92,16 @@ def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
         invoices = list(due.select_for_update(no_key=True).order_by("automatically_finalizes_at", "pk"))
         for invoice in invoices:
             invoice.customer = customers[invoice.customer_id]
-        finalize_drafts(invoices, at=at)
+        finalize_drafts(keep_paused(invoices), at=at)
         return {invoice.pk for invoice in invoices}
 
 
 def note_failure(invoice_id: str, error: BillingError) -> Invoice:
-    """Say on a draft why it cannot be finalized, and let it no longer advance by itself."""
+    """Say on a draft why it cannot be finalized, and let it no longer advance by itself. Locks the customer."""
     with transaction.atomic():
         invoice = lock_invoice(invoice_id)
+        if not invoice.is_draft:
+            return invoice
         invoice.last_finalization_error = {
             "type": "invalid_request_error",
             "code": error.code,
@@ -121,6 +126,7 @@ def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime) -> None:
         rewrite_drafts(computed)
         freeze(computed, at)
         update_models(Invoice, some, WRITTEN)
+        settle_paused(some, at=at)
 
 
 def freeze(computed: Sequence[Computed], at: datetime) -> None:
@@ -157,12 +163,14 @@ def compute_drafts(invoices: Sequence[Invoice]) -> list[Computed]:
 def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
     """What drafts bill, from the slices of their lines, in the order of the lines, and from their invoice items."""
     slices: dict[str, dict[int, ItemPeriod]] = defaultdict(dict)
-    lines = InvoiceLine.objects.filter(invoice__in=invoices, item_period__isnull=False)
+    lines = InvoiceLine.objects.filter(invoice__any_of=[one.pk for one in invoices], item_period__isnull=False)
     for line in lines.select_related("item_period__item", "item_period__price").order_by("position"):
         assert line.item_period is not None, "filtered"
+        if line.meter_id is None:
+            line.item_period.paid_period = Period(line.period_start, line.period_end)
         slices[line.invoice_id].setdefault(line.item_period.pk, line.item_period)
     items: dict[str | None, list[InvoiceItem]] = defaultdict(list)
-    for item in InvoiceItem.objects.filter(invoice__in=invoices).order_by("-created_at", "-id"):
+    for item in InvoiceItem.objects.filter(invoice__any_of=[one.pk for one in invoices]).order_by("-created_at", "-id"):
         items[item.invoice_id].append(item)
     return [
         Wanted(
@@ -208,7 +216,7 @@ def _freeze(invoice: Invoice, at: datetime) -> None:
         setattr(invoice, f"customer_{name}", getattr(invoice.customer, name))
     invoice.finalized_at = at
     invoice.effective_at = invoice.effective_at or at
-    invoice.automatically_finalizes_at = None
+    invoice.automatically_finalizes_at = invoice.last_finalization_error = None
     if invoice.amount_due:
         invoice.status = Invoice.Status.OPEN
     else:

@@ -10,6 +10,7 @@ from invoices.close import name_latest, newest_first, stop_advancing, take_pendi
 from invoices.finalize import freeze
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceItem
+from invoices.pause import keep_paused, settle_paused
 from invoices.write import computed_invoice, insert_invoices, new_invoice
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import Period
@@ -21,10 +22,11 @@ Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReas
 def start_invoice(subscription: Subscription, *, at: datetime) -> Invoice | None:
     """Invoice and finalize what a new subscription owes in advance; None where that is nothing.
 
-    A trial is on it at no cost, and in classic mode metered items are.
+    A trial is on it at no cost, and in classic mode metered items are. So are the periods since a start in the past.
     """
-    periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
-    slices = [period for period in periods if not period.price.is_metered and period.kind in (Kind.REGULAR, Kind.TRIAL)]
+    periods = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription))
+    slices = [period for period in periods if _is_shown_first(period, subscription)]
+    close_slices([slice_ for slice_ in slices if slice_.is_cut], at=at, outcome=Outcome.INVOICED)
     return _invoice(subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at)
 
 
@@ -38,7 +40,7 @@ def invoice_now(
 ) -> Invoice | None:
     """Invoice and finalize the pending items of a subscription, the parts of metered periods that were cut off, and
     the given slices, which begin now; None where there is nothing."""
-    cut = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription, is_cut=True))
+    cut = newest_first(ItemPeriod.objects.waiting().filter(item__subscription=subscription))
     close_slices(cut, at=at, outcome=Outcome.INVOICED)
     return _invoice(subscription, [*cut, *slices], _pending(subscription), reason, at=at, proration_date=proration_date)
 
@@ -53,10 +55,17 @@ def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) 
     used = [period for period in periods if period.price.is_metered and period.kind == Kind.REGULAR]
     others = [period for period in periods if period not in used]
     close_slices(used, at=at, outcome=Outcome.INVOICED if invoice_now else Outcome.DISCARDED)
-    close_slices(others, at=at, outcome=Outcome.INVOICED)
+    close_slices((period for period in others if period.kind == Kind.REGULAR), at=at, outcome=Outcome.INVOICED)
+    close_slices((period for period in others if period.kind != Kind.REGULAR), at=at, outcome=Outcome.FREE)
     if not invoice_now:
         return None
     return _invoice(subscription, used, _pending(subscription), Reason.SUBSCRIPTION_UPDATE, at=at)
+
+
+def _is_shown_first(period: ItemPeriod, subscription: Subscription) -> bool:
+    if period.price.is_metered:
+        return period.kind == Kind.TRIAL and not subscription.is_flexible
+    return period.kind in (Kind.REGULAR, Kind.TRIAL)
 
 
 def _pending(subscription: Subscription) -> list[InvoiceItem]:
@@ -87,7 +96,9 @@ def _invoice(
         subscription_proration_date=proration_date,
     )
     computed = [computed_invoice(invoice, content)]
-    freeze(computed, at)
+    if keep_paused([invoice]):
+        freeze(computed, at)
     insert_invoices(computed)
+    settle_paused([invoice], at=at)
     name_latest(computed)
     return invoice

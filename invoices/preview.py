@@ -3,6 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
+
+from api.renderers import to_json
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from core.ids import new_id
 from customers.models import Customer
@@ -88,7 +91,8 @@ def is_preview(invoice_id: str) -> bool:
 def keep_preview(preview_id: str, *, body: dict[str, Any], lines: list[dict[str, Any]], at: datetime) -> None:
     """Keep a preview, as it was answered, so that it can be read again for 72 hours."""
     InvoicePreview.objects.filter(created_at__lt=at - KEPT).delete()
-    InvoicePreview.objects.create(id=preview_id, body=body, lines=lines, created_at=at)
+    kept = orjson.loads(to_json({"body": body, "lines": lines}))
+    InvoicePreview.objects.create(id=preview_id, created_at=at, **kept)
 
 
 def find_preview(preview_id: str, at: datetime) -> tuple[dict[str, Any], list[dict[str, Any]]]:

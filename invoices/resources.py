@@ -1,7 +1,8 @@
 """The objects of this app, as the API knows them."""
 
-from api.resources import Resource, register
+from api.resources import Resource, fill, register
 from api.search_fields import LATER, Field, Kind
+from invoices.discount_serializers import discounts_by_invoice
 from invoices.item_serializers import ItemObject
 from invoices.line_serializers import LineObject
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
@@ -14,11 +15,7 @@ LINE_ITEM = register(
         path="/v1/invoices",
         model=InvoiceLine,
         serializer=LineObject,
-        expandable={
-            "discounts": "discount",
-            "pricing.price_details.price": "price",
-            "subscription": "subscription",
-        },
+        expandable={"discounts": "discount", "pricing.price_details.price": "price", "subscription": "subscription"},
         related=("invoice", "invoice_item", "subscription_item"),
     )
 )
@@ -37,7 +34,7 @@ INVOICE = register(
             "parent.subscription_details.subscription": "subscription",
             "test_clock": "test_helpers.test_clock",
         },
-        nested={"lines": "line_item"},
+        nested={"default_tax_rates": "tax_rate", "lines": "line_item"},
         related=("customer", "lines__invoice", "lines__invoice_item", "lines__subscription_item"),
         searchable={
             "created": Field("created_at", Kind.TIME),
@@ -67,6 +64,8 @@ INVOICE_ITEM = register(
             "pricing.price_details.price": "price",
             "test_clock": "test_helpers.test_clock",
         },
+        nested={"tax_rates": "tax_rate"},
         related=("customer", "price"),
     )
 )
+fill(INVOICE.name, "discounts", discounts_by_invoice)

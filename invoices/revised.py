@@ -5,7 +5,7 @@ from datetime import datetime
 
 from core.errors import InvalidRequest
 from invoices.models import Invoice
-from invoices.void import void
+from invoices.states import make_void
 
 
 def void_revised(revisions: Sequence[Invoice], *, at: datetime) -> None:
@@ -22,6 +22,6 @@ def void_revised(revisions: Sequence[Invoice], *, at: datetime) -> None:
         if original.status == Invoice.Status.PAID:
             raise InvalidRequest(f"The invoice {original.pk}, which this one revises, is paid.")
         if original.status != Invoice.Status.VOID:
-            void(original, at=at)
+            make_void(original, at=at)
         original.latest_revision = revision
         original.save(update_fields=["latest_revision"])

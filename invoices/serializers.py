@@ -6,6 +6,7 @@ from typing import Any
 from api import objects, params
 from api.params import ListParams, Params
 from customers.serializers import AddressParams, Hash, ShippingParams
+from invoices.discount_serializers import discounts_of_lines
 from invoices.line_serializers import LineObject, Taxes, pretax_credits
 from invoices.models import Invoice, InvoiceLine
 from pricing.tax_serializers import TaxRateObjects
@@ -135,15 +136,6 @@ class FromInvoiceObject(objects.Object):
         return super().to_representation(instance) if instance.from_invoice_id else None
 
 
-class PlacedDiscounts(objects.WireField):
-    """Those that were put on the invoice itself."""
-
-    schema_type = {"type": "array", "items": {"type": "string"}}
-
-    def to_representation(self, value: Invoice) -> list[str]:
-        return value.discounts or []
-
-
 class InvoiceObject(objects.Object):
     id = objects.Text()
     object = objects.Const("invoice")
@@ -182,7 +174,7 @@ class InvoiceObject(objects.Object):
     default_source = objects.Const(None)
     default_tax_rates = TaxRateObjects()
     description = objects.Text()
-    discounts = PlacedDiscounts(source="*")
+    discounts = objects.Fixed([])  # filled in, see `discounts_by_invoice`
     due_date = objects.UnixTime()
     effective_at = objects.UnixTime()
     ending_balance = BalanceObject(source="*")
@@ -242,4 +234,5 @@ def show_preview(invoice: Invoice, lines: list[InvoiceLine]) -> tuple[dict[str, 
     """A preview as a wire object, and all its lines."""
     invoice.unsaved_lines = lines  # type: ignore[attr-defined]
     shape = LineObject()
-    return InvoiceObject().to_representation(invoice), [shape.to_representation(line) for line in lines]
+    body = InvoiceObject().to_representation(invoice) | {"discounts": discounts_of_lines(lines)}
+    return body, [shape.to_representation(line) for line in lines]

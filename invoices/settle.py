@@ -7,7 +7,8 @@ from django.db import transaction
 from core.errors import InvalidRequest, NotSupported
 from invoices.finalize import finalize_draft, lock_invoice
 from invoices.models import Invoice
-from invoices.void import void
+from invoices.overdue import settle_overdue
+from invoices.states import make_uncollectible, make_void
 from subscriptions.models import Subscription
 
 Status = Invoice.Status
@@ -36,14 +37,25 @@ def pay_invoice(invoice_id: str, *, at: datetime, paid_out_of_band: bool = False
             invoice.status, invoice.paid_at, invoice.auto_advance = Status.PAID, at, False
             invoice.amount_paid = invoice.amount_paid_off_stripe = invoice.amount_due
             invoice.save(update_fields=["status", "paid_at", "auto_advance", "amount_paid", "amount_paid_off_stripe"])
+        settle_overdue(invoice, at=at)
         return invoice
 
 
 def void_invoice(invoice_id: str, *, at: datetime) -> Invoice:
-    """Declare an open or uncollectible invoice void. Raises NotFound, InvalidRequest."""
+    """Declare an open or uncollectible invoice void: what it took of the balance goes back, its usage is not billed
+    again (as Stripe does).
+
+    Raises NotFound, InvalidRequest.
+    """
     with transaction.atomic():
         invoice = lock_invoice(invoice_id)
-        void(invoice, at=invoice.customer.now(at))
+        if invoice.status not in (Status.OPEN, Status.UNCOLLECTIBLE):
+            raise InvalidRequest(
+                f"You can only void an open or uncollectible invoice. This invoice is {invoice.status}."
+            )
+        at = invoice.customer.now(at)
+        make_void(invoice, at=at)
+        settle_overdue(invoice, at=at)
         return invoice
 
 
@@ -74,7 +86,7 @@ def mark_uncollectible(invoice_id: str, *, at: datetime) -> Invoice:
             raise InvalidRequest(
                 f"You can only mark an open invoice as uncollectible. This invoice is {invoice.status}."
             )
-        invoice.status, invoice.auto_advance = Status.UNCOLLECTIBLE, False
-        invoice.marked_uncollectible_at = invoice.customer.now(at)
-        invoice.save(update_fields=["status", "auto_advance", "marked_uncollectible_at"])
+        at = invoice.customer.now(at)
+        make_uncollectible(invoice, at=at)
+        settle_overdue(invoice, at=at)
         return invoice

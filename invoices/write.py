@@ -51,8 +51,7 @@ def new_invoice(
         subscription=subscription,
         billing_reason=reason,
         created_at=at,
-        **copied_from(customer),
-        **({**_of_subscription(subscription, at), **fields} if subscription else fields),
+        **(copied_from(customer) | (_of_subscription(subscription, at) if subscription else {}) | fields),
     )
 
 
@@ -112,7 +111,7 @@ def rewrite_drafts(computed: Sequence[Computed]) -> None:
     """Replace the lines of stored drafts and set their totals, not stored here; a line that says the same thing again
     keeps its id, and an invoice of which nothing has changed keeps its lines."""
     stored: dict[str, list[InvoiceLine]] = defaultdict(list)
-    for line in InvoiceLine.objects.filter(invoice__in=[each.invoice for each in computed]).order_by("position"):
+    for line in InvoiceLine.objects.filter(invoice__any_of=[each.invoice.pk for each in computed]).order_by("position"):
         stored[line.invoice_id].append(line)
     written: list[Values] = []
     replaced: list[Invoice] = []

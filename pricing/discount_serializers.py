@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db.models import F
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import F, OuterRef
 from django.db.models.functions import Coalesce
 
 from api import objects, params
@@ -50,6 +51,14 @@ class DiscountObject(objects.Object):
     start = objects.UnixTime()
     subscription = objects.Text()
     subscription_item = objects.Text()
+
+
+def holding_ids(owner: str = "pk") -> ArraySubquery:
+    """The ids of the discounts that a row, named by its column `owner`, has now by its customer's clock, in their
+    order; for an annotation."""
+    own_time = Coalesce("customer__test_clock__frozen_time", clock.now())
+    rows = Discount.objects.filter(owner=OuterRef(owner)).annotate(own_time=own_time).holding(F("own_time"))
+    return ArraySubquery(rows.order_by("position", "id").values("pk"))
 
 
 def discounts_by_customer(customers: Sequence[str]) -> Mapping[str, Any]:

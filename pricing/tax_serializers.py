@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from api import objects, params
 from api.params import ListParams, Params
@@ -59,11 +59,14 @@ class TaxRateObject(objects.Object):
 
 
 class TaxRateObjects(objects.WireField):
-    """Tax rates, of which the row keeps the ids, as whole objects in its order."""
+    """Tax rates, kept as their ids, as objects. Each is read once for all objects that are rendered together."""
 
     schema_type = {"type": "array", "items": {"type": "object"}}
 
     def to_representation(self, value: Sequence[str]) -> list[dict[str, Any]]:
-        found = TaxRate.objects.in_bulk(list(value)) if value else {}
-        shape = TaxRateObject()
-        return [shape.to_representation(found[id]) for id in value]
+        shown: dict[str, dict[str, Any]] = cast(dict[str, Any], self.context).setdefault("tax_rates", {})
+        if unknown := set(value) - shown.keys():
+            shape = TaxRateObject()
+            for id, rate in TaxRate.objects.in_bulk(unknown).items():
+                shown[id] = shape.to_representation(rate)
+        return [shown[id] for id in value]

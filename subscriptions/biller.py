@@ -1,12 +1,14 @@
 """What a subscription needs of whoever writes the invoices, which is an app above this one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from subscriptions.models import ItemPeriod, Subscription
+from customers.models import Customer
+from pricing.models import Price
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 from subscriptions.periods import Period
 
 
@@ -14,7 +16,8 @@ from subscriptions.periods import Period
 class PendingItem:
     """An amount that a change makes, for the next invoice: a credit for unused time, or a debit for the rest of it.
 
-    `credited_lines` are the invoice lines that a credit takes back.
+    `credited_lines` are the invoice lines that a credit takes back. `discounts` are wishes (see `pricing.redeem`), and
+    `param` is where they were asked for.
     """
 
     subscription_item: str | None
@@ -29,13 +32,21 @@ class PendingItem:
     discountable: bool = False
     credited_lines: tuple[str, ...] = ()
     tax_rates: tuple[str, ...] = ()
+    discounts: tuple[Mapping[str, str], ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    param: str = ""
 
 
 @dataclass(frozen=True)
 class BilledFor:
-    """What a period was billed on invoices that are not void: after discounts, before taxes; and on which lines."""
+    """What a slice was billed on invoices that are not void: after discounts, before taxes.
+
+    `period` is the time it pays for. `by` are the lines or waiting invoice items that bill it, `lines` only lines.
+    """
 
     amount: int
+    period: Period
+    by: tuple[str, ...]
     lines: tuple[str, ...]
 
 
@@ -51,8 +62,8 @@ class Biller(Protocol):
     def bill_end(self, subscription: Subscription, *, at: datetime, invoice_now: bool) -> None:
         """Close the open periods of a subscription that ends now, and invoice their usage or discard it."""
 
-    def add_pending(self, subscription: Subscription, items: Sequence[PendingItem], *, at: datetime) -> None:
-        """Keep amounts for the next invoice."""
+    def add_pending(self, subscription: Subscription, items: Sequence[PendingItem], *, at: datetime) -> list[str]:
+        """Keep amounts for the next invoice; their ids, in their order."""
 
     def invoice_now(
         self,
@@ -65,7 +76,15 @@ class Biller(Protocol):
         """Invoice at once what is pending, what changes have cut off, and slices in advance that begin now."""
 
     def billed_for(self, periods: Sequence[ItemPeriod]) -> Mapping[int, BilledFor]:
-        """What each of these periods was billed, by the period's id; one that was not is missing."""
+        """What each of these slices was billed, by its key; one that was not is missing."""
+
+    def outstanding_credit(
+        self, item: SubscriptionItem, *, price: Price, quantity: Decimal, period: Period
+    ) -> int | None:
+        """The amount of a proration that credits just this, if no later one has debited it again."""
+
+    def has_bought(self, customer: Customer) -> bool:
+        """Whether the customer has had an invoice that counts as a purchase."""
 
     def reads_again(self, period: ItemPeriod) -> bool:
         """Whether the invoice of a closed period will read its usage again, as a draft does."""

@@ -4,14 +4,20 @@ from django.db.models import Prefetch, QuerySet
 
 from api.resources import Resource, register
 from api.search_fields import Field, Kind
+from pricing.discount_serializers import holding_ids
 from subscriptions.models import Subscription, SubscriptionItem, SubscriptionItemQuerySet
 from subscriptions.serializers import ItemObject, SubscriptionObject
 
 
 def _with_items(rows: QuerySet[Subscription]) -> QuerySet[Subscription]:
     """Subscriptions with their items, newest item first, each with its current period."""
-    items = SubscriptionItem.objects.with_current_period().order_by("-created_at", "-id")
+    items = _live(SubscriptionItem.objects.all()).order_by("-created_at", "-id")
+    rows = rows.annotate(discount_ids=holding_ids())
     return rows.select_related("customer").prefetch_related(Prefetch("items", items))
+
+
+def _live(rows: SubscriptionItemQuerySet) -> SubscriptionItemQuerySet:
+    return rows.live().with_current_period().annotate(discount_ids=holding_ids())
 
 
 SUBSCRIPTION_ITEM = register(
@@ -21,8 +27,9 @@ SUBSCRIPTION_ITEM = register(
         path="/v1/subscription_items",
         model=SubscriptionItem,
         serializer=ItemObject,
-        nested={"price": "price"},
-        visible=SubscriptionItemQuerySet.with_current_period,
+        expandable={"discounts": "discount"},
+        nested={"price": "price", "tax_rates": "tax_rate"},
+        visible=_live,
     )
 )
 SUBSCRIPTION = register(
@@ -34,10 +41,11 @@ SUBSCRIPTION = register(
         serializer=SubscriptionObject,
         expandable={
             "customer": "customer",
+            "discounts": "discount",
             "latest_invoice": "invoice",
             "test_clock": "test_helpers.test_clock",
         },
-        nested={"items": "subscription_item"},
+        nested={"default_tax_rates": "tax_rate", "items": "subscription_item"},
         visible=_with_items,
         searchable={
             "canceled_at": Field("canceled_at", Kind.TIME),

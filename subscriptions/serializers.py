@@ -3,10 +3,30 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rest_framework.exceptions import ValidationError
+
 from api import objects, params
 from api.params import ListParams, Params
+from pricing.discount_serializers import DiscountParams
 from pricing.serializers import PlanObject, PriceObject
+from pricing.tax_serializers import TaxRateObjects
 from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.pause_serializers import (
+    PauseCollectionObject,
+    PauseCollectionParams,
+    StatusDetailsObject,
+    TrialSettingsObject,
+    TrialSettingsParams,
+)
+from subscriptions.terms_serializers import (
+    MOST_EXTRA_ITEMS,
+    ExtraItemParams,
+    Ids,
+    InvoiceSettingsObject,
+    InvoiceSettingsParams,
+    PendingIntervalObject,
+    PendingIntervalParams,
+)
 
 STRIPE_STATUSES = (
     "active",
@@ -23,11 +43,76 @@ STRIPE_STATUSES = (
 
 
 class ItemParams(Params):
-    later = ("billing_thresholds", "current_trial", "discounts", "plan", "price_data", "tax_rates", "trial")
+    later = ("billing_thresholds", "current_trial", "plan", "price_data", "trial")
 
+    discounts = params.Array(DiscountParams, unset=True)
     metadata = params.MetadataParam()
     price = params.String(required=True)
     quantity = params.Integer(minimum=0, maximum=10**12)
+    tax_rates = params.Array(params.String(), unset=True)
+
+
+class ChangeItemParams(Params):
+    """One item in an update of a subscription: of an item that there is, with its id, or of a new one."""
+
+    later = ("billing_thresholds", "plan", "price_data")
+
+    clear_usage = params.Boolean()
+    deleted = params.Boolean()
+    discounts = params.Array(DiscountParams, unset=True)
+    id = params.String()
+    metadata = params.MetadataParam()
+    price = params.String()
+    quantity = params.Integer(minimum=0, maximum=10**12)
+    tax_rates = params.Array(params.String(), unset=True)
+
+
+class ItemVerbParams(Params):
+    """What creating, updating and removing a subscription item share."""
+
+    proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
+    proration_date = params.UnixTime()
+
+
+class CreateItem(ItemVerbParams):
+    later = (
+        "billing_thresholds",
+        "current_trial",
+        "payment_behavior",
+        "plan",
+        "price_data",
+        "trial",
+    )
+
+    discounts = params.Array(DiscountParams, unset=True)
+    metadata = params.MetadataParam()
+    price = params.String(required=True)
+    quantity = params.Integer(minimum=0, maximum=10**12)
+    subscription = params.String(required=True)
+    tax_rates = params.Array(params.String(), unset=True)
+
+
+class UpdateItem(ItemVerbParams):
+    later = (
+        "billing_thresholds",
+        "current_trial",
+        "off_session",
+        "payment_behavior",
+        "plan",
+        "price_data",
+    )
+
+    discounts = params.Array(DiscountParams, unset=True)
+    metadata = params.MetadataParam()
+    price = params.String()
+    quantity = params.Integer(minimum=0, maximum=10**12)
+    tax_rates = params.Array(params.String(), unset=True)
+
+
+class DeleteItem(ItemVerbParams):
+    later = ("payment_behavior",)
+
+    clear_usage = params.Boolean()
 
 
 class AnchorConfigParams(Params):
@@ -38,10 +123,18 @@ class AnchorConfigParams(Params):
     second = params.Integer(minimum=0, maximum=59)
 
 
-class BillingModeParams(Params):
-    later = ("flexible",)
+class FlexibleParams(Params):
+    proration_discounts = params.Choice(["included"])
 
-    type = params.Choice(["flexible"], required=True)
+
+class BillingModeParams(Params):
+    flexible = params.Hash(FlexibleParams)
+    type = params.Choice(Subscription.BillingMode, required=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "flexible" in attrs and attrs["type"] != Subscription.BillingMode.FLEXIBLE:
+            raise ValidationError({"flexible": "flexible is for billing_mode[type]=flexible only."})
+        return attrs
 
 
 class CancellationDetailsParams(Params):
@@ -55,65 +148,73 @@ class SubscriptionParams(Params):
     """What creating and updating a subscription share."""
 
     later: ClassVar[Sequence[str]] = (
-        "add_invoice_items",
         "application_fee_percent",
         "automatic_tax",
         "billing_schedules",
         "billing_thresholds",
         "default_payment_method",
         "default_source",
-        "default_tax_rates",
-        "discounts",
-        "invoice_settings",
         "managed_payments",
         "off_session",
         "on_behalf_of",
         "payment_behavior",
         "payment_settings",
-        "pending_invoice_item_interval",
         "transfer_data",
-        "trial_end",
         "trial_from_plan",
-        "trial_settings",
     )
 
-    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end"))
+    add_invoice_items = params.Array(ExtraItemParams, max_length=MOST_EXTRA_ITEMS)
+    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end", "max_billed_until"))
     cancel_at_period_end = params.Boolean()
     collection_method = params.Choice(Subscription.CollectionMethod)
     days_until_due = params.Integer(minimum=0, maximum=365)
+    default_tax_rates = params.Array(params.String(), unset=True)
     description = params.String(unset=True, max_length=500)
+    discounts = params.Array(DiscountParams, unset=True)
+    invoice_settings = params.Hash(InvoiceSettingsParams)
     metadata = params.MetadataParam()
-    proration_behavior = params.Choice(["create_prorations", "none"])
+    pending_invoice_item_interval = params.Hash(PendingIntervalParams, unset=True)
+    proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
+    trial_end = params.UnixTime(words=("now",))
+    trial_settings = params.Hash(TrialSettingsParams)
 
 
 class CreateSubscription(SubscriptionParams):
-    later = (*SubscriptionParams.later, "backdate_start_date", "customer_account", "trial_period_days")
+    later = (*SubscriptionParams.later, "customer_account")
 
+    backdate_start_date = params.UnixTime()
     billing_cycle_anchor = params.UnixTime()
     billing_cycle_anchor_config = params.Hash(AnchorConfigParams)
     billing_mode = params.Hash(BillingModeParams)
     currency = params.String(max_length=3)
     customer = params.String(required=True)
     items = params.Array(ItemParams, required=True, max_length=100)
+    trial_period_days = params.Integer(minimum=1, maximum=730)
 
 
 class UpdateSubscription(SubscriptionParams):
-    later = (
-        *SubscriptionParams.later,
-        "billing_cycle_anchor",
-        "items",
-        "pause_collection",
-        "proration_date",
-    )
+    later = (*SubscriptionParams.later,)
 
+    billing_cycle_anchor = params.Choice(["now", "unchanged"])
     cancellation_details = params.Hash(CancellationDetailsParams)
+    items = params.Array(ChangeItemParams, max_length=100)
+    pause_collection = params.Hash(PauseCollectionParams, unset=True)
+    proration_date = params.UnixTime()
 
 
 class CancelSubscription(Params):
-    later = ("prorate",)
-
     cancellation_details = params.Hash(CancellationDetailsParams)
     invoice_now = params.Boolean()
+    prorate = params.Boolean()
+
+
+class FlexibleModeParams(Params):
+    flexible = params.Hash(FlexibleParams)
+    type = params.Choice([Subscription.BillingMode.FLEXIBLE.value], required=True)
+
+
+class MigrateSubscription(Params):
+    billing_mode = params.Hash(FlexibleModeParams, required=True)
 
 
 class ListSubscriptions(ListParams):
@@ -142,13 +243,13 @@ class ItemObject(objects.Object):
     current_period_end = objects.UnixTime()
     current_period_start = objects.UnixTime()
     current_trial = objects.Const(None)
-    discounts = objects.Fixed([])
+    discounts = Ids(source="discount_ids")
     metadata = objects.Metadata()
     plan = PlanObject(source="price")
     price = PriceObject()
     quantity = objects.Integer()
     subscription = objects.ObjectId(source="subscription_id")
-    tax_rates = objects.Fixed([])
+    tax_rates = TaxRateObjects()
 
     def to_representation(self, instance: SubscriptionItem) -> dict[str, Any]:
         shown = super().to_representation(instance)
@@ -165,10 +266,17 @@ class AnchorConfigObject(objects.Object):
         return {name: config.get(name) for name in ("day_of_month", "hour", "minute", "month", "second")}
 
 
+class FlexibleObject(objects.Object):
+    """Null in classic mode."""
+
+    def to_representation(self, instance: Subscription) -> Any:
+        return {"proration_discounts": instance.proration_discounts} if instance.is_flexible else None
+
+
 class BillingModeObject(objects.Object):
-    flexible = objects.Fixed({"proration_discounts": "included"})
-    type = objects.Const("flexible")
-    updated_at = objects.Const(None)
+    flexible = FlexibleObject(source="*")
+    type = objects.Text(source="billing_mode")
+    updated_at = objects.UnixTime(source="billing_mode_updated_at")
 
 
 class CancellationDetailsObject(objects.Object):
@@ -201,19 +309,11 @@ class SubscriptionObject(objects.Object):
     days_until_due = objects.Integer()
     default_payment_method = objects.Const(None)
     default_source = objects.Const(None)
-    default_tax_rates = objects.Fixed([])
+    default_tax_rates = TaxRateObjects()
     description = objects.Text()
-    discounts = objects.Fixed([])
+    discounts = Ids(source="discount_ids")
     ended_at = objects.UnixTime()
-    invoice_settings = objects.Fixed(
-        {
-            "account_tax_ids": None,
-            "custom_fields": None,
-            "description": None,
-            "footer": None,
-            "issuer": {"type": "self"},
-        }
-    )
+    invoice_settings = InvoiceSettingsObject(source="*")
     items = objects.InlineList(
         ItemObject,
         source="items",
@@ -223,9 +323,9 @@ class SubscriptionObject(objects.Object):
     latest_invoice = objects.Text()
     livemode = objects.Livemode()
     metadata = objects.Metadata()
-    next_pending_invoice_item_invoice = objects.Const(None)
+    next_pending_invoice_item_invoice = objects.UnixTime(source="next_pending_invoice_at")
     on_behalf_of = objects.Const(None)
-    pause_collection = objects.Const(None)
+    pause_collection = PauseCollectionObject(source="*")
     payment_settings = objects.Fixed(
         {
             "payment_method_options": None,
@@ -233,16 +333,15 @@ class SubscriptionObject(objects.Object):
             "save_default_payment_method": "off",
         }
     )
-    pending_invoice_item_interval = objects.Const(None)
+    pending_invoice_item_interval = PendingIntervalObject(source="*")
     pending_setup_intent = objects.Const(None)
     pending_update = objects.Const(None)
     schedule = objects.Const(None)
     start_date = objects.UnixTime()
     status = objects.Text()
+    status_details = StatusDetailsObject(source="*")
     test_clock = objects.ObjectId(source="customer.test_clock_id")
     transfer_data = objects.Const(None)
-    trial_end = objects.Const(None)
-    trial_settings = objects.Fixed(
-        {"end_behavior": {"billing_cycle_anchor": None, "missing_payment_method": "create_invoice"}}
-    )
-    trial_start = objects.Const(None)
+    trial_end = objects.UnixTime()
+    trial_settings = TrialSettingsObject(source="*")
+    trial_start = objects.UnixTime()

@@ -10,10 +10,19 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # Django takes a unique index on a part of the table for the index of the field, and would drop both.
+        migrations.RemoveConstraint(
+            model_name='itemperiod',
+            name='item_period_one_open_per_item',
+        ),
         migrations.AlterField(
             model_name='itemperiod',
             name='item',
             field=models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='periods', to='subscriptions.subscriptionitem'),
+        ),
+        migrations.AddConstraint(
+            model_name='itemperiod',
+            constraint=models.UniqueConstraint(condition=models.Q(('closed_at', None), ('is_cut', False)), fields=('item',), name='item_period_one_open_per_item'),
         ),
         migrations.AlterField(
             model_name='itemperiod',

@@ -4,17 +4,28 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
-from customers.models import Customer
+from customers.models import Customer, CustomerBalanceTransaction
 from invoices.models import Invoice, InvoiceLine
 from meters.usage import usage
 from pricing.records import usage_question
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 
 Invoices = list[Invoice]
+APPLIED = CustomerBalanceTransaction.Type.APPLIED_TO_INVOICE
 
 
 def violations(customer: Customer) -> list[str]:
-    rules = (_totals, _one_invoice_a_cycle, _periods_tile, _ends, _billed_once, _usage_is_as_read, _numbers, _balance)
+    rules = (
+        _totals,
+        _one_invoice_a_cycle,
+        _periods_tile,
+        _ends,
+        _billed_once,
+        _usage_is_as_read,
+        _numbers,
+        _balance,
+        _applied,
+    )
     invoices = Invoice.objects.filter(customer=customer)
     all_of_them = list(invoices.prefetch_related("lines__meter", "lines__item_period").order_by("created_at", "pk"))
     return [f"{rule.__name__.strip('_')}: {what}" for rule in rules for what in rule(customer, all_of_them)]
@@ -56,7 +67,12 @@ def _totals(customer: Customer, invoices: Invoices) -> Iterator[str]:
 
 
 def _one_invoice_a_cycle(customer: Customer, invoices: Invoices) -> Iterator[str]:
-    cycles = Counter((invoice.subscription_id, invoice.billing_reason, invoice.period_end) for invoice in invoices)
+    once = (Invoice.BillingReason.SUBSCRIPTION_CREATE, Invoice.BillingReason.SUBSCRIPTION_CYCLE)  # changes make more
+    cycles = Counter(
+        (invoice.subscription_id, invoice.billing_reason, invoice.period_end)
+        for invoice in invoices
+        if invoice.billing_reason in once
+    )
     yield from (f"{count} invoices for {cycle}" for cycle, count in cycles.items() if count > 1)
 
 
@@ -66,10 +82,11 @@ def _periods_tile(customer: Customer, invoices: Invoices) -> Iterator[str]:
         for earlier, later in pairwise(periods):
             if earlier.ends_at != later.starts_at:
                 yield f"{item.pk}: {earlier} is followed by {later}"
-        if not periods or periods[0].starts_at != item.subscription.start_date:
-            yield f"{item.pk} does not begin with its subscription"
-        running = 0 if item.subscription.has_ended else 1
-        if sum(period.closed_at is None for period in periods) != running:
+        begins = item.subscription.start_date if item.created_at == item.subscription.created_at else item.created_at
+        if not periods or periods[0].starts_at != begins:
+            yield f"{item.pk} does not begin with its subscription, or when it was added"
+        running = 0 if item.subscription.has_ended or item.deleted_at else 1
+        if sum(period.runs for period in periods) != running:
             yield f"{item.pk} has not {running} open period"
 
 
@@ -85,7 +102,7 @@ def _ends(customer: Customer, invoices: Invoices) -> Iterator[str]:
 
 def _billed_once(customer: Customer, invoices: Invoices) -> Iterator[str]:
     """Each closed and invoiced period of a metered item is on one invoice; one that is open, on none."""
-    periods = ItemPeriod.objects.filter(item__subscription__customer=customer, item__price__meter__isnull=False)
+    periods = ItemPeriod.objects.filter(item__subscription__customer=customer, price__meter__isnull=False)
     for period in periods:
         billing = {
             line.invoice_id for invoice in invoices for line in invoice.lines.all() if line.item_period == period
@@ -119,3 +136,15 @@ def _balance(customer: Customer, invoices: Invoices) -> Iterator[str]:
     amounts = [entry.amount for entry in row.balance_transactions.all()]
     if (row.balance, row.balance_sequence) != (sum(amounts), len(amounts)):
         yield f"a balance of {row.balance} after {row.balance_sequence} changes, and {len(amounts)} of {sum(amounts)}"
+
+
+def _applied(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    """What an invoice took of the balance is one row of the ledger, which begins and ends as the invoice says."""
+    for invoice in (invoice for invoice in invoices if invoice.ending_balance is not None):
+        rows = customer.balance_transactions.filter(invoice=invoice.pk)
+        applied = [(row.ending_balance - row.amount, row.ending_balance) for row in rows.filter(type=APPLIED)]
+        told = [(invoice.starting_balance, invoice.ending_balance)]
+        if applied != (told if invoice.starting_balance != invoice.ending_balance else []):
+            yield f"{invoice.pk} tells of a balance that went {told}, its ledger of {applied}"
+        if invoice.status == Invoice.Status.VOID and sum(row.amount for row in rows):
+            yield f"{invoice.pk} is void, and has kept {rows}"

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+from django.apps import apps
 from django.db import IntegrityError, ProgrammingError, connection, models, transaction
 
 from customers.balance import adjust_balance
@@ -99,6 +101,16 @@ HISTORY = [
 each_table = pytest.mark.parametrize(("model", "which"), HISTORY, ids=[model.__name__ for model, _ in HISTORY])
 
 
+def test_every_rule_of_the_models_is_in_the_database():
+    """A migration can lose one without a word: whoever drops the index of a field may drop a unique one with it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT conname FROM pg_constraint UNION SELECT indexname FROM pg_indexes")
+        there = {name for (name,) in cursor.fetchall()}
+    wanted = {rule.name for model in apps.get_models() for rule in (*model._meta.constraints, *model._meta.indexes)}
+    assert len(wanted) > 50
+    assert wanted - there == set()
+
+
 def test_the_application_is_an_ordinary_role():
     with connection.cursor() as cursor:
         cursor.execute("SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = current_user")
@@ -187,11 +199,29 @@ def test_a_finalized_invoice_moves_along_the_machine_only(state: str):
         assert refused(moved) == (other != state and (state, other) not in EDGES), (state, other)
 
 
-def test_lines_cannot_be_added_to_what_is_final(history: None):
+def lines_to_add() -> tuple[str, str]:
+    """A line for each that a finalized invoice has, beside it: its columns, and the query."""
     names = ", ".join(name for name, _ in columns(InvoiceLine) if name not in ("id", "position", "item_period_id"))
     which = "invoice_id IN (SELECT id FROM invoices_invoice WHERE status = 'open')"
-    added = f"SELECT id || 'x', 99, NULL, {names} FROM invoices_invoiceline WHERE {which}"
-    assert refused(f"INSERT INTO invoices_invoiceline (id, position, item_period_id, {names}) {added}")
+    added = f"SELECT id || 'x', 99 + position, NULL::bigint, {names} FROM invoices_invoiceline WHERE {which}"
+    return f"id, position, item_period_id, {names}", added
+
+
+def test_lines_cannot_be_added_to_what_is_final(history: None):
+    names, added = lines_to_add()
+    assert refused(f"INSERT INTO invoices_invoiceline ({names}) {added}")
+
+
+def test_lines_cannot_be_copied_into_what_is_final(history: None):
+    names, added = lines_to_add()
+    with connection.cursor() as cursor:
+        with cursor.copy(f"COPY ({added}) TO STDOUT") as out:
+            rows = b"".join(bytes(part) for part in out)
+        assert rows
+        copy = f"COPY invoices_invoiceline ({names}) FROM STDIN"
+        frozen = pytest.raises(psycopg.errors.IntegrityError, match="are frozen")
+        with frozen, transaction.atomic(), cursor.copy(copy) as into:
+            into.write(rows)
 
 
 def test_an_invoice_whose_lines_do_not_add_up_is_not_finalized():
