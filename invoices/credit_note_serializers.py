@@ -7,8 +7,9 @@ from typing import Any, cast
 from api import objects, params
 from api.params import ListParams, Params
 from core.money import CONTEXT, round_minor
+from invoices.line_serializers import PretaxCredits, Taxes, WholeQuantity, pretax_credits
 from invoices.models import CreditNote, CreditNoteLine
-from invoices.serializers import PretaxCredits, Taxes, WholeQuantity, pretax_credits, sum_shares
+from invoices.serializers import sum_shares
 from pricing.models import TaxRate
 from pricing.tax_serializers import TaxRateObject
 

@@ -4,8 +4,10 @@ from api.resources import Resource, fill, register
 from api.search_fields import LATER, Field, Kind
 from invoices.credit_note_serializers import CreditNoteLineObject, CreditNoteObject
 from invoices.discount_serializers import discounts_by_invoice
-from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
-from invoices.serializers import InvoiceObject, LineObject
+from invoices.item_serializers import ItemObject
+from invoices.line_serializers import LineObject
+from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceItem, InvoiceLine
+from invoices.serializers import InvoiceObject
 
 LINE_ITEM = register(
     Resource(
@@ -15,7 +17,7 @@ LINE_ITEM = register(
         model=InvoiceLine,
         serializer=LineObject,
         expandable={"discounts": "discount", "pricing.price_details.price": "price", "subscription": "subscription"},
-        related=("invoice",),
+        related=("invoice", "invoice_item", "subscription_item"),
     )
 )
 INVOICE = register(
@@ -28,11 +30,13 @@ INVOICE = register(
         expandable={
             "customer": "customer",
             "discounts": "discount",
+            "from_invoice.invoice": "invoice",
+            "latest_revision": "invoice",
             "parent.subscription_details.subscription": "subscription",
             "test_clock": "test_helpers.test_clock",
         },
         nested={"default_tax_rates": "tax_rate", "lines": "line_item"},
-        related=("customer", "lines__invoice"),
+        related=("customer", "lines__invoice", "lines__invoice_item", "lines__subscription_item"),
         searchable={
             "created": Field("created_at", Kind.TIME),
             "currency": Field("currency", Kind.TOKEN),
@@ -70,6 +74,24 @@ CREDIT_NOTE = register(
         },
         nested={"lines": "credit_note_line_item"},
         related=("lines",),
+    )
+)
+INVOICE_ITEM = register(
+    Resource(
+        name="invoiceitem",
+        kind="invoiceitem",
+        path="/v1/invoiceitems",
+        model=InvoiceItem,
+        serializer=ItemObject,
+        expandable={
+            "customer": "customer",
+            "discounts": "discount",
+            "invoice": "invoice",
+            "pricing.price_details.price": "price",
+            "test_clock": "test_helpers.test_clock",
+        },
+        nested={"tax_rates": "tax_rate"},
+        related=("customer", "price"),
     )
 )
 fill(INVOICE.name, "discounts", discounts_by_invoice)
