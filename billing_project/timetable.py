@@ -20,6 +20,9 @@ TIMETABLE: dict[str, Entry] = {
     "finalize due invoices": Entry(
         "invoices.tasks.finalize_due_invoices", 20, "Finalizes drafts whose time of grace is over."
     ),
+    "correct late usage": Entry(
+        "invoices.tasks.correct_late_usage", 900, "Finds usage that changed after its invoice was final."
+    ),
     "advance test clocks": Entry(
         "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
     ),

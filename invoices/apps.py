@@ -7,10 +7,11 @@ class InvoicesConfig(AppConfig):
 
     def ready(self) -> None:
         from core import timeline
-        from invoices import due
+        from invoices import due, late_usage
         from invoices.biller import InvoiceBiller
         from subscriptions.biller import use
 
         use(InvoiceBiller())
         timeline.register(due.FINALIZE)
         timeline.register(due.CLOSE)
+        timeline.register(late_usage.CORRECT)

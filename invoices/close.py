@@ -15,6 +15,7 @@ from core.copying import copy_models, next_keys, update_models
 from invoices.build import build_invoice
 from invoices.finalize import finalize_drafts, one_per_customer
 from invoices.gather import Wanted, gather, pending_items
+from invoices.late_usage import corrections_for
 from invoices.models import Invoice, InvoiceItem
 from invoices.write import Computed, insert_drafts, new_invoice
 from pricing.models import Price
@@ -165,6 +166,7 @@ def _end_those_that_are_over(closings: Sequence[Closing]) -> None:
 
 
 def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
+    corrections_for([closing.subscription for closing in closings], at)
     pending = pending_items(closing.subscription.customer for closing in closings)
     wanted = [
         Wanted(

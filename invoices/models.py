@@ -9,6 +9,7 @@ from django.db.models import F, Min, Q
 
 from core.ids import IdField
 from customers.models import Customer
+from invoices.late_usage_models import LateUsage as LateUsage  # for Django to find it
 from meters.event_sql import Snapshot
 from meters.models import Meter
 from pricing.models import Price

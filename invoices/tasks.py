@@ -5,6 +5,7 @@ from celery import shared_task
 from core import clock
 from core.sweep import sweep
 from invoices.due import CLOSE, FINALIZE
+from invoices.late_usage import CORRECT
 
 
 @shared_task
@@ -15,3 +16,8 @@ def close_due_periods() -> None:
 @shared_task
 def finalize_due_invoices() -> None:
     sweep(FINALIZE, clock.now())
+
+
+@shared_task
+def correct_late_usage() -> None:
+    sweep(CORRECT, clock.now())

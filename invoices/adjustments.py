@@ -1,0 +1,34 @@
+"""Invoices of a subscription that bill certain invoice items at once, and nothing else.
+
+The caller holds the customer's lock.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from core.copying import update_models
+from invoices.build import build_invoice
+from invoices.finalize import finalize_drafts
+from invoices.gather import Wanted, gather
+from invoices.models import Invoice, InvoiceItem
+from invoices.write import Computed, insert_drafts, new_invoice
+from subscriptions.models import Subscription
+
+
+def invoice_items(subscription: Subscription, items: Sequence[InvoiceItem], *, at: datetime) -> Invoice:
+    """Invoice and finalize pending items of a subscription, which may have ended."""
+    (content,) = gather([Wanted(subscription.customer, at, subscription, (), items)])
+    invoice = new_invoice(
+        subscription.customer,
+        subscription,
+        Invoice.BillingReason.SUBSCRIPTION_UPDATE,
+        at=at,
+        period_start=min(item.period_start for item in items),
+        period_end=max(item.period_end for item in items),
+    )
+    computed = [Computed(invoice, build_invoice(content))]
+    insert_drafts(computed)
+    subscription.latest_invoice = invoice.pk
+    update_models(Subscription, [subscription], ["latest_invoice"])
+    finalize_drafts([invoice], at=at, computed=computed)
+    return invoice
