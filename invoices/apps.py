@@ -15,3 +15,4 @@ class InvoicesConfig(AppConfig):
         timeline.register(due.FINALIZE)
         timeline.register(due.CLOSE)
         timeline.register(late_usage.CORRECT)
+        timeline.register(late_usage.LEFT_OVER)

@@ -10,6 +10,7 @@ from invoices.build import build_invoice
 from invoices.close import name_latest, newest_first, stop_advancing, take_pending
 from invoices.finalize import finalize_drafts
 from invoices.gather import Wanted, gather, pending_items
+from invoices.late_usage import corrections_for
 from invoices.models import Invoice, InvoiceItem
 from invoices.write import Computed, insert_drafts, new_invoice
 from subscriptions.models import ItemPeriod, Subscription
@@ -57,6 +58,7 @@ def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) 
     close_slices(others, at=at, outcome=Outcome.INVOICED)
     if not invoice_now:
         return None
+    corrections_for([subscription], at)
     return _invoice(subscription, used, _pending(subscription), Reason.SUBSCRIPTION_UPDATE, at=at)
 
 

@@ -4,7 +4,7 @@ Which events a line has counted is told by its snapshot, and not by any clock (d
 been read with last is compared with what it would be read with now, for many periods at once.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from core.timeline import TimedWork
 from customers.locks import lock_customers
 from customers.models import Customer, TestClock
-from invoices.late_usage_billing import Difference, record
+from invoices.late_usage_billing import Difference, bill_left_over, record
 from invoices.models import Invoice, LateUsage
 from invoices.old_changes import periods_of_old_changes
 from meters.models import Meter
@@ -188,11 +188,22 @@ def _due(at: datetime, clock: str | None, limit: int) -> Sequence[str]:
 
 def _next(clock: str | None) -> datetime | None:
     """Usage arrives, and no time brings it: on a test clock it is looked at when the clock moves."""
-    if clock is None:
-        return None
-    frozen = TestClock.objects.filter(pk=clock).values_list("frozen_time", flat=True).first()
-    return frozen if frozen and _due(frozen, clock, 1) else None
+    return _frozen(clock, lambda at: bool(_due(at, clock, 1)))
+
+
+def _due_left_over(at: datetime, clock: str | None, limit: int) -> Sequence[str]:
+    return list(LateUsage.objects.left_over().on_clock(clock).order_by("pk").values_list("pk", flat=True)[:limit])
+
+
+def _next_left_over(clock: str | None) -> datetime | None:
+    return _frozen(clock, lambda at: bool(_due_left_over(at, clock, 1)))
+
+
+def _frozen(clock: str | None, is_due: Callable[[datetime], bool]) -> datetime | None:
+    at = TestClock.objects.filter(pk=clock).values_list("frozen_time", flat=True).first() if clock else None
+    return at if at and is_due(at) else None
 
 
 # Before the next period is closed, so that its invoice has the correction.
 CORRECT = TimedWork("correct_late_usage", 15, _next, _due, correct_period, correct_many, BATCH)
+LEFT_OVER = TimedWork("bill_left_over_late_usage", 16, _next_left_over, _due_left_over, bill_left_over)

@@ -106,6 +106,25 @@ def waive_late_usage(id: str, *, reason: str, at: datetime, by: str) -> LateUsag
         return row
 
 
+def bill_left_over(id: str, at: datetime) -> LateUsage | None:
+    """Bill or credit by itself what the next invoice was to bill, of a subscription that ended without one; None where
+    an invoice has it. Idempotent. Locks the customer."""
+    with transaction.atomic():
+        row = _lock(id)
+        item = row.invoice_item
+        if item is None or not LateUsage.objects.left_over().filter(pk=id).exists():
+            return None
+        now = row.customer.now(at)
+        if row.amount > 0 or row.customer.currency != row.currency:
+            invoice_items(row.subscription, [item], at=now)
+            return row
+        row.invoice_item = None
+        credit(row, now)
+        row.save(update_fields=["state", "invoice_item", "credited_by"])
+        item.delete()
+        return row
+
+
 def _lock(id: str) -> LateUsage:
     customer_id = LateUsage.objects.filter(pk=id).values_list("customer_id", flat=True).first()
     if customer_id is None:
@@ -159,7 +178,9 @@ def _correct(difference: Difference, line: InvoiceLine, billed: Original, correc
 
 def _row(difference: Difference, line: InvoiceLine, correction: Correction, at: datetime) -> LateUsage:
     customer, subscription = line.invoice.customer, line.invoice.subscription
-    assert subscription is not None and line.item_period is not None and line.price is not None, "a metered line"
+    assert subscription is not None, "a period is of a subscription"
+    assert line.item_period is not None, "a metered line is of a period"
+    assert line.price is not None, "and at a price"
     start, end = line.item_period.starts_at, line.item_period.ends_at
     return LateUsage(
         customer=customer,

@@ -21,7 +21,7 @@ class LateUsageQuerySet(models.QuerySet["LateUsage"]):
         """Those of customers on the given test clock, or of customers that live in real time."""
         return self.filter(customer__test_clock=clock)
 
-    def without_invoice(self) -> Self:
+    def left_over(self) -> Self:
         """Differences that the next invoice was to bill, of subscriptions that will have none any more."""
         return self.filter(
             state=LateUsage.State.BILLED,

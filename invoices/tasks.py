@@ -5,7 +5,7 @@ from celery import shared_task
 from core import clock
 from core.sweep import sweep
 from invoices.due import CLOSE, FINALIZE
-from invoices.late_usage import CORRECT
+from invoices.late_usage import CORRECT, LEFT_OVER
 
 
 @shared_task
@@ -20,4 +20,6 @@ def finalize_due_invoices() -> None:
 
 @shared_task
 def correct_late_usage() -> None:
-    sweep(CORRECT, clock.now())
+    at = clock.now()
+    sweep(CORRECT, at)
+    sweep(LEFT_OVER, at)
