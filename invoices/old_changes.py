@@ -5,6 +5,7 @@ back is judged by when it was received.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q
@@ -39,7 +40,7 @@ WHERE line.item_period_id IS NOT NULL AND line.period_end > changes.timestamp
 def periods_of_old_changes(clock: str | None, *, before: datetime) -> list[int]:
     """The periods with a change, made lately, of what happened `before` an instant; of customers on a test clock, or
     (None) of none."""
-    given = {
+    given: dict[str, Any] = {
         "lately": LATELY,
         "before": before,
         "replayed": _replayed(before),

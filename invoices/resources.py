@@ -2,7 +2,8 @@
 
 from api.resources import Resource, register
 from api.search_fields import LATER, Field, Kind
-from invoices.models import Invoice, InvoiceLine
+from invoices.late_usage_serializers import LateUsageObject
+from invoices.models import Invoice, InvoiceLine, LateUsage
 from invoices.serializers import InvoiceObject, LineObject
 
 LINE_ITEM = register(
@@ -42,5 +43,20 @@ INVOICE = register(
             "subscription": Field("subscription_id", Kind.ID),
             "total": Field("total", Kind.NUMBER),
         },
+    )
+)
+LATE_USAGE = register(
+    Resource(
+        name="billing.late_usage",
+        kind="late usage",
+        path="/v1/billing/late_usages",
+        model=LateUsage,
+        serializer=LateUsageObject,
+        expandable={
+            "customer": "customer",
+            "invoice": "invoice",
+            "subscription": "subscription",
+        },
+        related=("customer", "item_period", "line__price__meter"),
     )
 )

@@ -1,4 +1,5 @@
 from api.urls import resource_routes, route
+from invoices.late_usage_views import LateUsageView
 from invoices.views import InvoiceView, LineView
 
 urlpatterns = [
@@ -14,4 +15,6 @@ urlpatterns = [
         },
     ),
     route("v1/invoices/<str:id>/lines", LineView, get="lines"),
+    *resource_routes(LateUsageView, "billing/late_usages", actions={"bill": "bill", "waive": "waive"}),
+    route("v1/billing/late_usages/<str:id>/events", LateUsageView, get="events"),
 ]

@@ -24,7 +24,7 @@ KNOWN = {
     "coupons:read", "coupons:write", "promotion_codes:read", "promotion_codes:write",
     "tax_rates:read", "tax_rates:write",
     "subscriptions:read", "subscriptions:write", "subscription_items:read", "subscription_items:write",
-    "invoices:read", "invoices:write",
+    "invoices:read", "invoices:write", "late_usages:read", "late_usages:write",
     "portal_sessions:write",
 }  # fmt: skip
 ROUTES = sorted(served(get_resolver().url_patterns), key=str)
