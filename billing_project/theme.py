@@ -99,6 +99,7 @@ UNFOLD: dict[str, Any] = {
                 "Billing",
                 _item("Subscriptions", "autorenew", "subscriptions_subscription"),
                 _item("Invoices", "receipt_long", "invoices_invoice"),
+                _item("Late usage", "more_time", "invoices_lateusage"),
             ),
             _group(
                 "System",

@@ -22,6 +22,7 @@ from customers.models import Customer
 from invoices import settle
 from invoices.event_lines import lines_that_read
 from invoices.finalize import finalize_invoice
+from invoices.late_usage_admin import LateUsageAdmin as LateUsageAdmin  # for Django to find it
 from invoices.models import Invoice, InvoiceLine
 from invoices.preview import NothingUpcoming, preview_next
 from meters.models import MeterEvent
