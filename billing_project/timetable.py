@@ -23,6 +23,12 @@ TIMETABLE: dict[str, Entry] = {
     "correct late usage": Entry(
         "invoices.tasks.correct_late_usage", 900, "Finds usage that changed after its invoice was final."
     ),
+    "mark past due subscriptions": Entry(
+        "invoices.tasks.mark_past_due_subscriptions", 60, "Marks those whose invoice was sent and is not paid in time."
+    ),
+    "resume due collections": Entry(
+        "subscriptions.tasks.resume_due_collections", 20, "Collects invoices again whose pause has a date of its end."
+    ),
     "advance test clocks": Entry(
         "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
     ),

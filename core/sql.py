@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import OperationalError, connection, models, transaction
-from django.db.models import Func
+from django.db.models import Func, Lookup
 
 QUERY_CANCELED = "57014"
 
@@ -27,6 +28,21 @@ class TransactionIdField(models.Field):  # type: ignore[type-arg]
 
     def db_type(self, connection: object) -> str:
         return "xid8"
+
+
+class AnyOf(Lookup):  # type: ignore[type-arg]
+    """`field__any_of=[...]`: as `__in`, with all values in one parameter, so that thousands cost nothing to write."""
+
+    lookup_name = "any_of"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> Any:
+        left, params = self.process_lhs(compiler, connection)
+        return f"{left} = ANY(%s)", [*params, list(self.rhs)]
+
+
+for kind in (models.CharField, models.IntegerField, models.ForeignKey):
+    kind.register_lookup(AnyOf)
 
 
 FORBID_FUNCTION = """

@@ -24,11 +24,10 @@ def lock_customers(customer_ids: Iterable[str], *, skip_locked: bool = False) ->
     """The same for several customers, in the order of their ids, by id; or those that nobody else has locked."""
     ids = sorted(set(customer_ids))
     locked = TestClock.objects.select_for_update(no_key=True, of=("self",))
-    clocks = {
-        clock.pk: clock for clock in locked.filter(pk__in=Customer.objects.filter(pk__in=ids).values("test_clock"))
-    }
-    rows = Customer.objects.select_for_update(no_key=True, skip_locked=skip_locked).filter(pk__in=ids).order_by("pk")
-    customers = {customer.pk: customer for customer in rows}
+    named = Customer.objects.filter(pk__any_of=ids).values("test_clock")
+    clocks = {clock.pk: clock for clock in locked.filter(pk__in=named)}
+    rows = Customer.objects.select_for_update(no_key=True, skip_locked=skip_locked).filter(pk__any_of=ids)
+    customers = {customer.pk: customer for customer in rows.order_by("pk")}
     for customer in customers.values():
         customer.test_clock = clocks[customer.test_clock_id] if customer.test_clock_id else None
     return customers

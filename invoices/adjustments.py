@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from core.copying import update_models
-from invoices.build import build_invoice
-from invoices.finalize import finalize_drafts
+from invoices.finalize import freeze
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem
-from invoices.write import Computed, insert_drafts, new_invoice
+from invoices.pause import keep_paused, settle_paused
+from invoices.write import computed_invoice, insert_invoices, new_invoice
 from subscriptions.models import Subscription
 
 
@@ -26,9 +26,11 @@ def invoice_items(subscription: Subscription, items: Sequence[InvoiceItem], *, a
         period_start=min(item.period_start for item in items),
         period_end=max(item.period_end for item in items),
     )
-    computed = [Computed(invoice, build_invoice(content))]
-    insert_drafts(computed)
+    computed = [computed_invoice(invoice, content)]
+    if keep_paused([invoice]):
+        freeze(computed, at)
+    insert_invoices(computed)
+    settle_paused([invoice], at=at)
     subscription.latest_invoice = invoice.pk
     update_models(Subscription, [subscription], ["latest_invoice"])
-    finalize_drafts([invoice], at=at, computed=computed)
     return invoice

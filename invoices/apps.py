@@ -9,6 +9,7 @@ class InvoicesConfig(AppConfig):
         from core import timeline
         from invoices import due, late_usage
         from invoices.biller import InvoiceBiller
+        from invoices.overdue import OVERDUE
         from subscriptions.biller import use
 
         use(InvoiceBiller())
@@ -16,3 +17,4 @@ class InvoicesConfig(AppConfig):
         timeline.register(due.CLOSE)
         timeline.register(late_usage.CORRECT)
         timeline.register(late_usage.LEFT_OVER)
+        timeline.register(OVERDUE)

@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
+from core.ids import new_id
+from invoices.billed import billed_for, outstanding_credit
 from invoices.close import close_period
 from invoices.immediate import end_invoice, invoice_now, start_invoice
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from pricing.models import Price
 from subscriptions.biller import BilledFor, PendingItem
-from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+from subscriptions.periods import Period
 
 
 class InvoiceBiller:
@@ -24,27 +29,10 @@ class InvoiceBiller:
     def bill_end(self, subscription: Subscription, *, at: datetime, invoice_now: bool) -> None:
         end_invoice(subscription, at=at, invoice_now=invoice_now)
 
-    def add_pending(self, subscription: Subscription, items: Sequence[PendingItem], *, at: datetime) -> None:
-        for item in items:
-            InvoiceItem.objects.create(
-                customer=subscription.customer,
-                subscription=subscription,
-                subscription_item_id=item.subscription_item,
-                price_id=item.price,
-                currency=subscription.currency,
-                amount=item.amount,
-                quantity=item.quantity,
-                unit_amount_decimal=item.unit_amount,
-                description=item.description,
-                formula=item.formula,
-                period_start=item.period.start,
-                period_end=item.period.end,
-                proration=item.proration,
-                discountable=item.discountable,
-                credited_lines=list(item.credited_lines),
-                tax_rates=list(item.tax_rates),
-                created_at=at,
-            )
+    def add_pending(self, subscription: Subscription, items: Sequence[PendingItem], *, at: datetime) -> list[str]:
+        rows = [_pending(subscription, item, at) for item in items]
+        InvoiceItem.objects.bulk_create(rows)
+        return [row.pk for row in rows]
 
     def invoice_now(
         self,
@@ -57,14 +45,12 @@ class InvoiceBiller:
         invoice_now(subscription, at=at, slices=slices, proration_date=proration_date)
 
     def billed_for(self, periods: Sequence[ItemPeriod]) -> Mapping[int, BilledFor]:
-        lines = InvoiceLine.objects.filter(item_period__in=periods).exclude(invoice__status=Invoice.Status.VOID)
-        found: dict[int, BilledFor] = {}
-        for line in lines.order_by("position"):
-            assert line.item_period_id is not None, "filtered"
-            before = found.get(line.item_period_id, BilledFor(0, ()))
-            net = line.amount - line.discount_total
-            found[line.item_period_id] = BilledFor(before.amount + net, (*before.lines, line.pk))
-        return found
+        return billed_for(periods)
+
+    def outstanding_credit(
+        self, item: SubscriptionItem, *, price: Price, quantity: Decimal, period: Period
+    ) -> int | None:
+        return outstanding_credit(item, price=price, quantity=quantity, period=period)
 
     def reads_again(self, period: ItemPeriod) -> bool:
         return InvoiceLine.objects.filter(item_period=period, invoice__status=Invoice.Status.DRAFT).exists()
@@ -72,3 +58,26 @@ class InvoiceBiller:
     def invoices_of(self, periods: Sequence[ItemPeriod]) -> Mapping[int, str]:
         lines = InvoiceLine.objects.filter(item_period__in=periods)
         return dict(lines.values_list("item_period", "invoice"))
+
+
+def _pending(subscription: Subscription, item: PendingItem, at: datetime) -> InvoiceItem:
+    return InvoiceItem(
+        id=new_id("ii"),
+        customer=subscription.customer,
+        subscription=subscription,
+        subscription_item_id=item.subscription_item,
+        price_id=item.price,
+        currency=subscription.currency,
+        amount=item.amount,
+        quantity=item.quantity,
+        unit_amount_decimal=item.unit_amount,
+        description=item.description,
+        formula=item.formula,
+        period_start=item.period.start,
+        period_end=item.period.end,
+        proration=item.proration,
+        discountable=item.discountable,
+        credited_lines=list(item.credited_lines),
+        tax_rates=list(item.tax_rates),
+        created_at=at,
+    )

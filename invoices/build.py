@@ -9,7 +9,7 @@ from functools import lru_cache
 from core.money import format_unit_price, plain, round_minor
 from invoices.totals import Amount, Credit, Discount, Settlement, TaxRate, Totals, settle, total_up
 from meters.event_sql import Snapshot
-from pricing.rating import Charge, Scheme, rate
+from pricing.rating import Charge, rate
 from pricing.snapshots import PriceSnapshot
 from subscriptions.periods import Period, prorate
 
@@ -232,17 +232,11 @@ def _amount(line: Line) -> Amount:
 def _describe(price: PriceSnapshot, charge: Charge) -> str:
     """Worded as on Stripe's invoices: "31 credit × Product (Tier 2 at $0.036 / month)"."""
     tier = f"Tier {charge.tier} at" if charge.tier else "at"
-    at = _unit_price(charge.unit_amount, price.currency)
-    every = price.interval if price.interval_count == 1 else f"{price.interval_count} {price.interval}s"
-    words = f"{price.product_name} ({tier} {at}{_per(price)} / {every})"
+    words = f"{price.product_name} ({tier} {_unit_price(charge.unit_amount, price.currency)}{price.per})"
     if charge.kind == "flat":
         return words
     unit = f" {price.unit_label}" if price.unit_label else ""
     return f"{plain(charge.quantity)}{unit} × {words}"
-
-
-def _per(price: PriceSnapshot) -> str:
-    return f" per {price.terms.divide_by}" if price.terms.scheme is Scheme.PACKAGE else ""
 
 
 @lru_cache(maxsize=10_000)

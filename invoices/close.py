@@ -12,17 +12,18 @@ from datetime import datetime
 from django.db import transaction
 
 from core.copying import copy_models, next_keys, update_models
-from invoices.build import build_invoice
-from invoices.finalize import finalize_drafts, one_per_customer
+from invoices.finalize import freeze, one_per_customer
 from invoices.gather import Wanted, gather, pending_items
 from invoices.late_usage import corrections_for
 from invoices.models import Invoice, InvoiceItem
-from invoices.write import Computed, insert_drafts, new_invoice
+from invoices.write import Computed, computed_invoice, insert_invoices, new_invoice
 from pricing.models import Price
 from subscriptions.cancel import end
 from subscriptions.locks import lock_subscriptions
 from subscriptions.models import ItemPeriod, ItemPeriodQuerySet, Subscription
+from subscriptions.pause import hold_back
 from subscriptions.slices import close_slices, next_slice
+from subscriptions.trials import Missing, follow_trial, what_follows
 
 Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReason
 
@@ -94,6 +95,8 @@ def close(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
         at=at,
         outcome=Outcome.FREE,
     )
+    for closing in closings:
+        follow_trial(closing.subscription, at=closing.boundary)
     open_next(closings)
     _end_those_that_are_over(closings)
     return draft(closings, at)
@@ -103,21 +106,27 @@ def find_closings(subscriptions: Sequence[Subscription], at: datetime) -> list[C
     """For each subscription that has any, the due periods with the earliest date of billing."""
     by_id = {subscription.pk: subscription for subscription in subscriptions}
     due: dict[str, list[ItemPeriod]] = defaultdict(list)
-    for period in newest_first(ItemPeriod.objects.due(at).filter(item__subscription__in=by_id)):
+    for period in newest_first(ItemPeriod.objects.due(at).filter(item__subscription__any_of=list(by_id))):
         due[period.item.subscription_id].append(period)
     closings = []
     for id, periods in due.items():
         boundary = min(period.bills_at for period in periods)
-        closings.append(Closing(by_id[id], [period for period in periods if period.bills_at == boundary]))
+        ended = hold_back(by_id[id], [period for period in periods if period.bills_at == boundary])
+        if ended:
+            closings.append(Closing(by_id[id], ended))
     return closings
 
 
 def find_next(subscription: Subscription) -> Closing | None:
-    """What will be closed next if nothing changes before; nothing is stored."""
+    """What will be closed next if nothing changes before; nothing is stored. Nothing of what is paused is billed."""
+    if subscription.is_paused:
+        return None
     unbilled = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription))
     if not unbilled:
         return None
     boundary = min(period.bills_at for period in unbilled)
+    if what_follows(subscription, boundary) in (Missing.PAUSE, Missing.CANCEL):
+        return None
     closing = Closing(subscription, [period for period in unbilled if period.bills_at == boundary])
     closing.opened = next_periods(closing)
     return closing
@@ -136,6 +145,8 @@ def newest_first(periods: ItemPeriodQuerySet) -> list[ItemPeriod]:
 def next_periods(closing: Closing) -> dict[str, ItemPeriod]:
     """The periods that follow, by item, not stored; none where the subscription or the item ends."""
     subscription, following = closing.subscription, {}
+    if subscription.has_ended:
+        return {}
     for period in closing.ended:
         over = subscription.cancel_at is not None and subscription.cancel_at <= period.ends_at
         if not (period.is_cut or over or period.item.deleted_at):
@@ -174,11 +185,11 @@ def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
             at,
             closing.subscription,
             closing.billed(),
-            take_pending(pending, closing.subscription),
+            [] if closing.subscription.is_paused else take_pending(pending, closing.subscription),
         )
         for closing in closings
     ]
-    computed, at_once = [], []
+    computed = []
     for closing, content in zip(closings, gather(wanted), strict=True):
         if content.is_empty:
             continue
@@ -192,13 +203,17 @@ def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
             auto_advance=not closing.is_over,
             automatically_finalizes_at=None if closing.is_over else at + closing.subscription.customer.invoice_grace,
         )
-        computed.append(Computed(invoice, build_invoice(content)))
-        if not closing.is_over and not closing.subscription.customer.invoice_grace:
-            at_once.append(computed[-1])
-    insert_drafts(computed)
+        computed.append(computed_invoice(invoice, content))
+    freeze([one for one in computed if _is_final_at_once(one.invoice)], at)
+    insert_invoices(computed)
     name_latest(computed)
-    finalize_drafts([each.invoice for each in at_once], at=at, computed=at_once)
     return [each.invoice for each in computed]
+
+
+def _is_final_at_once(invoice: Invoice) -> bool:
+    """Whether a new invoice needs no grace; one whose collection is paused is seen to when it is stored."""
+    paused = invoice.subscription is not None and invoice.subscription.pause_collection
+    return invoice.auto_advance and not (invoice.customer.invoice_grace or paused)
 
 
 def take_pending(pending: Mapping[str, list[InvoiceItem]], subscription: Subscription) -> list[InvoiceItem]:

@@ -15,12 +15,13 @@ from core.errors import BillingError, InvalidRequest, NotFound
 from customers.balance import BalanceChange, Type, change_balances
 from customers.locks import lock_customer, lock_customers
 from customers.numbers import take_numbers_of_many
-from invoices.build import build_invoice
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
-from invoices.write import TOTALS, Computed, rewrite_drafts
+from invoices.pause import keep_paused, settle_paused
+from invoices.write import TOTALS, Computed, computed_invoice, rewrite_drafts
 from pricing.discounts import spend
 from subscriptions.models import ItemPeriod
+from subscriptions.periods import Period
 
 T = TypeVar("T")
 COPIED_FROM_CUSTOMER = ("name", "email", "phone", "address", "shipping", "tax_exempt")
@@ -75,7 +76,7 @@ def finalize_if_due(invoice_id: str, at: datetime) -> Invoice | None:
         invoice = lock_invoice(invoice_id)
         if not Invoice.objects.to_finalize(at).filter(pk=invoice.pk).exists():
             return None
-        return finalize_draft(invoice, at=at)
+        return finalize_draft(invoice, at=at) if keep_paused([invoice]) else invoice
 
 
 def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
@@ -87,7 +88,7 @@ def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
         invoices = list(due.select_for_update(no_key=True).order_by("automatically_finalizes_at", "pk"))
         for invoice in invoices:
             invoice.customer = customers[invoice.customer_id]
-        finalize_drafts(invoices, at=at)
+        finalize_drafts(keep_paused(invoices), at=at)
         return {invoice.pk for invoice in invoices}
 
 
@@ -111,19 +112,27 @@ def finalize_draft(invoice: Invoice, *, at: datetime) -> Invoice:
     return invoice
 
 
-def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime, computed: Sequence[Computed] = ()) -> None:
-    """Freeze drafts, those of one customer in this order; `computed` is what they say, where that was computed in this
-    transaction, and there is one of each customer.
-
-    The caller holds the customers' locks.
-    """
-    if computed:
-        _finalize(computed, at)
-        return
+def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime) -> None:
+    """Freeze drafts, those of one customer in this order. The caller holds the customers' locks."""
     for some in one_per_customer(invoices, lambda invoice: invoice.customer_id):
-        recomputed = compute_drafts(some)
-        rewrite_drafts(recomputed)
-        _finalize(recomputed, at)
+        computed = compute_drafts(some)
+        rewrite_drafts(computed)
+        freeze(computed, at)
+        update_models(Invoice, some, WRITTEN)
+        settle_paused(some, at=at)
+
+
+def freeze(computed: Sequence[Computed], at: datetime) -> None:
+    """Let invoices, of different customers, be final as far as their own rows go, which the caller then stores: apply
+    the balances, spend the discounts, give the numbers."""
+    invoices = [each.invoice for each in computed]
+    _settle(computed, at)
+    spend((id for each in computed for id, _ in each.built.totals.discounts), at=at)
+    for invoice in invoices:
+        _freeze(invoice, at)
+    numbers = take_numbers_of_many([invoice.customer for invoice in invoices if not invoice.number])
+    for invoice in invoices:
+        invoice.number = invoice.number or numbers.pop(0)
 
 
 def one_per_customer(rows: Iterable[T], customer_of: Callable[[T], str]) -> Iterator[list[T]]:
@@ -140,34 +149,23 @@ def one_per_customer(rows: Iterable[T], customer_of: Callable[[T], str]) -> Iter
     yield from rounds
 
 
-def _finalize(computed: Sequence[Computed], at: datetime) -> None:
-    """Invoices of different customers; of one, only where they share nothing."""
-    invoices = [each.invoice for each in computed]
-    _settle(computed, at)
-    spend((id for each in computed for id, _ in each.built.totals.discounts), at=at)
-    for invoice in invoices:
-        _freeze(invoice, at)
-    numbers = take_numbers_of_many([invoice.customer for invoice in invoices if not invoice.number])
-    for invoice in invoices:
-        invoice.number = invoice.number or numbers.pop(0)
-    update_models(Invoice, invoices, WRITTEN)
-
-
 def compute_drafts(invoices: Sequence[Invoice]) -> list[Computed]:
-    """What drafts would say now, with the usage that has arrived since they were written; nothing is stored."""
+    """What drafts say now, with the usage that has arrived since they were written; nothing is stored."""
     contents = gather(wanted_by(invoices))
-    return [Computed(invoice, build_invoice(content)) for invoice, content in zip(invoices, contents, strict=True)]
+    return [computed_invoice(invoice, content) for invoice, content in zip(invoices, contents, strict=True)]
 
 
 def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
     """What drafts bill, from the slices of their lines, in the order of the lines, and from their invoice items."""
     slices: dict[str, dict[int, ItemPeriod]] = defaultdict(dict)
-    lines = InvoiceLine.objects.filter(invoice__in=invoices, item_period__isnull=False)
+    lines = InvoiceLine.objects.filter(invoice__any_of=[one.pk for one in invoices], item_period__isnull=False)
     for line in lines.select_related("item_period__item", "item_period__price").order_by("position"):
         assert line.item_period is not None, "filtered"
+        if line.meter_id is None:
+            line.item_period.paid_period = Period(line.period_start, line.period_end)
         slices[line.invoice_id].setdefault(line.item_period.pk, line.item_period)
     items: dict[str | None, list[InvoiceItem]] = defaultdict(list)
-    for item in InvoiceItem.objects.filter(invoice__in=invoices).order_by("-created_at", "-id"):
+    for item in InvoiceItem.objects.filter(invoice__any_of=[one.pk for one in invoices]).order_by("-created_at", "-id"):
         items[item.invoice_id].append(item)
     return [
         Wanted(

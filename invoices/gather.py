@@ -94,7 +94,7 @@ def gather(wanted: Sequence[Wanted]) -> list[Content]:
 def pending_items(customers: Iterable[Customer]) -> dict[str, list[InvoiceItem]]:
     """The invoice items of customers that no invoice has taken up yet, newest first, by customer."""
     found: dict[str, list[InvoiceItem]] = defaultdict(list)
-    rows = InvoiceItem.objects.filter(customer__in=list(customers), invoice=None)
+    rows = InvoiceItem.objects.filter(customer__any_of=[customer.pk for customer in customers], invoice=None)
     for item in rows.order_by("-created_at", "-id"):
         found[item.customer_id].append(item)
     return found
@@ -116,19 +116,20 @@ def _billable(slice_: ItemPeriod, each: Wanted, owner: str, read: _Read) -> Bill
     used, modifiers = read.usage.get(slice_.pk), read.modifiers
     assert each.subscription is not None, "slices belong to a subscription"
     reach = {"in_arrears": used is not None}
+    period = slice_.paid_period or slice_.period
     return Billable(
         item=slice_.item_id,
         item_period=slice_.pk,
         price=read.prices[slice_.price_id, each.currency],
-        period=slice_.period,
+        period=period,
         metadata=slice_.item.metadata,
         quantity=None if slice_.quantity is None else Decimal(slice_.quantity),
         usage=UsageRead(used.quantity, used.events, used.snapshot) if used else None,
-        whole=slice_.whole,
+        whole=None if slice_.whole == period else slice_.whole,
         trial=each.subscription.billing_mode if slice_.kind == Kind.TRIAL else None,
         billed=read.billed.get(slice_.pk),
-        discounts=modifiers.discounts(slice_.item_id, each.currency, slice_.period, **reach),
-        missed=modifiers.missed(owner, each.currency, slice_.period, **reach),
+        discounts=modifiers.discounts(slice_.item_id, each.currency, period, **reach),
+        missed=modifiers.missed(owner, each.currency, period, **reach),
         tax_rates=modifiers.tax_rates(slice_.item.tax_rates, each.default_tax_rates),
     )
 
@@ -190,6 +191,6 @@ def _billed(wanted: Sequence[Wanted]) -> dict[int, Billed]:
     """What other invoices have billed of the same slices: of those that a threshold has billed before their end."""
     slices = [slice_.pk for each in wanted for slice_ in each.slices if slice_.price.is_metered]
     drafts = [each.invoice.pk for each in wanted if each.invoice]
-    lines = InvoiceLine.objects.filter(item_period__in=slices).exclude(invoice__in=drafts)
+    lines = InvoiceLine.objects.filter(item_period__any_of=slices).exclude(invoice__any_of=drafts)
     sums = lines.values("item_period").annotate(net=Sum(F("amount") - F("discount_total")), last=Max("revision"))
     return {row["item_period"]: Billed(int(row["net"]), row["last"] + 1) for row in sums.order_by()}

@@ -6,13 +6,13 @@ The caller holds the customer's lock.
 from collections.abc import Sequence
 from datetime import datetime
 
-from invoices.build import build_invoice
 from invoices.close import name_latest, newest_first, stop_advancing, take_pending
-from invoices.finalize import finalize_drafts
+from invoices.finalize import freeze
 from invoices.gather import Wanted, gather, pending_items
 from invoices.late_usage import corrections_for
 from invoices.models import Invoice, InvoiceItem
-from invoices.write import Computed, insert_drafts, new_invoice
+from invoices.pause import keep_paused, settle_paused
+from invoices.write import computed_invoice, insert_invoices, new_invoice
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import Period
 from subscriptions.slices import close_slices, end_slice
@@ -23,10 +23,11 @@ Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReas
 def start_invoice(subscription: Subscription, *, at: datetime) -> Invoice | None:
     """Invoice and finalize what a new subscription owes in advance; None where that is nothing.
 
-    A trial is on it at no cost, and in classic mode metered items are.
+    A trial is on it at no cost, and in classic mode metered items are. So are the periods since a start in the past.
     """
-    periods = newest_first(ItemPeriod.objects.open().filter(item__subscription=subscription))
-    slices = [period for period in periods if not period.price.is_metered and period.kind in (Kind.REGULAR, Kind.TRIAL)]
+    periods = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription))
+    slices = [period for period in periods if _is_shown_first(period, subscription)]
+    close_slices([slice_ for slice_ in slices if slice_.is_cut], at=at, outcome=Outcome.INVOICED)
     return _invoice(subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at)
 
 
@@ -40,7 +41,7 @@ def invoice_now(
 ) -> Invoice | None:
     """Invoice and finalize the pending items of a subscription, the parts of metered periods that were cut off, and
     the given slices, which begin now; None where there is nothing."""
-    cut = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription, is_cut=True))
+    cut = newest_first(ItemPeriod.objects.waiting().filter(item__subscription=subscription))
     close_slices(cut, at=at, outcome=Outcome.INVOICED)
     return _invoice(subscription, [*cut, *slices], _pending(subscription), reason, at=at, proration_date=proration_date)
 
@@ -55,11 +56,18 @@ def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) 
     used = [period for period in periods if period.price.is_metered and period.kind == Kind.REGULAR]
     others = [period for period in periods if period not in used]
     close_slices(used, at=at, outcome=Outcome.INVOICED if invoice_now else Outcome.DISCARDED)
-    close_slices(others, at=at, outcome=Outcome.INVOICED)
+    close_slices((period for period in others if period.kind == Kind.REGULAR), at=at, outcome=Outcome.INVOICED)
+    close_slices((period for period in others if period.kind != Kind.REGULAR), at=at, outcome=Outcome.FREE)
     if not invoice_now:
         return None
     corrections_for([subscription], at)
     return _invoice(subscription, used, _pending(subscription), Reason.SUBSCRIPTION_UPDATE, at=at)
+
+
+def _is_shown_first(period: ItemPeriod, subscription: Subscription) -> bool:
+    if period.price.is_metered:
+        return period.kind == Kind.TRIAL and not subscription.is_flexible
+    return period.kind in (Kind.REGULAR, Kind.TRIAL)
 
 
 def _pending(subscription: Subscription) -> list[InvoiceItem]:
@@ -89,8 +97,10 @@ def _invoice(
         period_end=whole.end,
         subscription_proration_date=proration_date,
     )
-    computed = [Computed(invoice, build_invoice(content))]
-    insert_drafts(computed)
+    computed = [computed_invoice(invoice, content)]
+    if keep_paused([invoice]):
+        freeze(computed, at)
+    insert_invoices(computed)
+    settle_paused([invoice], at=at)
     name_latest(computed)
-    finalize_drafts([invoice], at=at, computed=computed)
     return invoice

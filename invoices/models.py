@@ -33,6 +33,13 @@ class InvoiceQuerySet(models.QuerySet["Invoice"]):
         """Invoices of customers on the given test clock, or of those that live in real time."""
         return self.filter(customer__test_clock=clock)
 
+    def overdue(self, at: datetime) -> Self:
+        """Open invoices whose due date has come."""
+        return self.filter(status=Invoice.Status.OPEN, due_date__lte=at)
+
+    def next_due(self) -> datetime | None:
+        return self.filter(status=Invoice.Status.OPEN).aggregate(earliest=Min("due_date"))["earliest"]
+
     def next_finalization(self) -> datetime | None:
         return self._advancing().aggregate(earliest=Min("automatically_finalizes_at"))["earliest"]
 
@@ -120,6 +127,9 @@ class Invoice(models.Model):
                 fields=["automatically_finalizes_at"],
                 condition=Q(status="draft", auto_advance=True),
                 name="invoice_to_finalize",
+            ),
+            models.Index(
+                fields=["due_date"], condition=Q(status="open", due_date__isnull=False), name="invoice_to_be_paid"
             ),
         )
         constraints = (

@@ -6,12 +6,11 @@ from typing import Any
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from core.ids import new_id
 from customers.models import Customer
-from invoices.build import build_invoice
 from invoices.close import find_next, take_pending
 from invoices.finalize import compute_drafts
 from invoices.gather import Wanted, gather, pending_items
 from invoices.models import Invoice, InvoiceLine, InvoicePreview
-from invoices.write import due_date, new_invoice, rows, set_totals
+from invoices.write import computed_invoice, due_date, new_invoice, rows
 from subscriptions.models import ItemPeriod, Subscription
 
 KEPT = timedelta(hours=72)
@@ -60,16 +59,13 @@ def preview_next(subscription: Subscription, *, at: datetime) -> tuple[Invoice, 
         period_end=closing.boundary,
         due_date=due_date(subscription, closing.boundary),
     )
-    built = build_invoice(content)
-    set_totals(invoice, built)
-    return invoice, rows(invoice, built)
+    return invoice, rows(computed_invoice(invoice, content))
 
 
 def preview_draft(draft: Invoice) -> tuple[Invoice, list[InvoiceLine]]:
     """A draft as its finalization would write it now, with the usage that has arrived since; nothing is stored."""
     (computed,) = compute_drafts([draft])
-    set_totals(draft, computed.built)
-    return draft, rows(draft, computed.built, list(draft.lines.all()))
+    return draft, rows(computed, list(draft.lines.all()))
 
 
 def find_subscription(subscription_id: str, customer_id: str | None) -> Subscription:

@@ -7,9 +7,10 @@ from django.db import transaction
 
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotSupported
-from customers.balance import Type, change_balance
 from invoices.finalize import InvoiceNotEditable, finalize_draft, lock_invoice
 from invoices.models import Invoice
+from invoices.overdue import settle_overdue
+from invoices.states import make_uncollectible, make_void
 
 Status = Invoice.Status
 # On a draft everything, later only what the frozen part of the invoice does not hold.
@@ -39,6 +40,7 @@ def pay_invoice(invoice_id: str, *, at: datetime, paid_out_of_band: bool = False
             invoice.status, invoice.paid_at, invoice.auto_advance = Status.PAID, at, False
             invoice.amount_paid = invoice.amount_paid_off_stripe = invoice.amount_due
             invoice.save(update_fields=["status", "paid_at", "auto_advance", "amount_paid", "amount_paid_off_stripe"])
+        settle_overdue(invoice, at=at)
         return invoice
 
 
@@ -55,11 +57,8 @@ def void_invoice(invoice_id: str, *, at: datetime) -> Invoice:
                 f"You can only void an open or uncollectible invoice. This invoice is {invoice.status}."
             )
         at = invoice.customer.now(at)
-        invoice.status, invoice.voided_at, invoice.auto_advance = Status.VOID, at, False
-        assert invoice.ending_balance is not None, "finalized"
-        if applied := invoice.ending_balance - invoice.starting_balance:
-            change_balance(invoice.customer, -applied, type=Type.UNAPPLIED_FROM_INVOICE, at=at, invoice=invoice.pk)
-        invoice.save(update_fields=["status", "voided_at", "auto_advance"])
+        make_void(invoice, at=at)
+        settle_overdue(invoice, at=at)
         return invoice
 
 
@@ -71,9 +70,9 @@ def mark_uncollectible(invoice_id: str, *, at: datetime) -> Invoice:
             raise InvalidRequest(
                 f"You can only mark an open invoice as uncollectible. This invoice is {invoice.status}."
             )
-        invoice.status, invoice.auto_advance = Status.UNCOLLECTIBLE, False
-        invoice.marked_uncollectible_at = invoice.customer.now(at)
-        invoice.save(update_fields=["status", "auto_advance", "marked_uncollectible_at"])
+        at = invoice.customer.now(at)
+        make_uncollectible(invoice, at=at)
+        settle_overdue(invoice, at=at)
         return invoice
 
 

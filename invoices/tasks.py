@@ -6,6 +6,7 @@ from core import clock
 from core.sweep import sweep
 from invoices.due import CLOSE, FINALIZE
 from invoices.late_usage import CORRECT, LEFT_OVER
+from invoices.overdue import OVERDUE
 
 
 @shared_task
@@ -23,3 +24,8 @@ def correct_late_usage() -> None:
     at = clock.now()
     sweep(CORRECT, at)
     sweep(LEFT_OVER, at)
+
+
+@shared_task
+def mark_past_due_subscriptions() -> None:
+    sweep(OVERDUE, clock.now())

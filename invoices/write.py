@@ -1,15 +1,15 @@
 """Stores computed invoices: the only place that writes lines and totals. Many at once, in few statements."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from core.copying import copy_models, copy_values
-from core.ids import new_id
+from core.ids import new_ids
 from customers.models import Customer
-from invoices.build import Billable, Built, Line
+from invoices.build import Billable, Built, Content, Line, build_invoice
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.totals import LineTotals
 from subscriptions.models import Subscription
@@ -55,6 +55,13 @@ def new_invoice(
     )
 
 
+def computed_invoice(invoice: Invoice, content: Content) -> Computed:
+    """Compute what an invoice says, and let its own row say it. Raises AmountTooLarge."""
+    built = build_invoice(content)
+    set_totals(invoice, built)
+    return Computed(invoice, built)
+
+
 def copied_from(customer: Customer) -> dict[str, Any]:
     return {
         "customer_name": customer.name,
@@ -90,12 +97,13 @@ TOTALS = (
 )  # fmt: skip
 
 
-def insert_drafts(computed: Sequence[Computed]) -> None:
-    """Store new drafts with their lines, and give them the invoice items that they bill."""
-    for each in computed:
-        set_totals(each.invoice, each.built)
-    copy_models(Invoice, [each.invoice for each in computed])
+def insert_invoices(computed: Sequence[Computed]) -> None:
+    """Store new invoices with their lines, and give them the invoice items that they bill.
+
+    The lines come first: those of an invoice that is final already could not be added afterwards.
+    """
     copy_values(InvoiceLine, [line for each in computed for line in _lines(each)])
+    copy_models(Invoice, [each.invoice for each in computed])
     _take_up_items(computed)
 
 
@@ -103,7 +111,7 @@ def rewrite_drafts(computed: Sequence[Computed]) -> None:
     """Replace the lines of stored drafts and set their totals, not stored here; a line that says the same thing again
     keeps its id, and an invoice of which nothing has changed keeps its lines."""
     stored: dict[str, list[InvoiceLine]] = defaultdict(list)
-    for line in InvoiceLine.objects.filter(invoice__in=[each.invoice for each in computed]).order_by("position"):
+    for line in InvoiceLine.objects.filter(invoice__any_of=[each.invoice.pk for each in computed]).order_by("position"):
         stored[line.invoice_id].append(line)
     written: list[Values] = []
     replaced: list[Invoice] = []
@@ -116,15 +124,14 @@ def rewrite_drafts(computed: Sequence[Computed]) -> None:
         ]:
             replaced.append(each.invoice)
             written += after
-        set_totals(each.invoice, each.built)
     InvoiceLine.objects.filter(invoice__in=replaced).delete()
     copy_values(InvoiceLine, written)
     _take_up_items(computed)
 
 
-def rows(invoice: Invoice, built: Built, before: Sequence[InvoiceLine] = ()) -> list[InvoiceLine]:
+def rows(computed: Computed, before: Sequence[InvoiceLine] = ()) -> list[InvoiceLine]:
     """The lines of an invoice, not stored; one that was there `before` keeps its id."""
-    return [InvoiceLine(**line) for line in _lines(Computed(invoice, built), before)]
+    return [InvoiceLine(**line) for line in _lines(computed, before)]
 
 
 def _of_subscription(subscription: Subscription, at: datetime) -> dict[str, Any]:
@@ -149,11 +156,14 @@ def _take_up_items(computed: Sequence[Computed]) -> None:
 def _lines(each: Computed, before: Sequence[InvoiceLine] = ()) -> list[Values]:
     kept = {(row.item_period_id, row.invoice_item_id, row.kind, row.tier): row.pk for row in before}
     lines = zip(each.built.lines, each.built.totals.lines, strict=True)
-    return [_line(each.invoice, line, totals, place, kept) for place, (line, totals) in enumerate(lines)]
+    made = [_line(each.invoice, line, totals, place) for place, (line, totals) in enumerate(lines)]
+    for line, id in zip(made, new_ids("il", len(made)), strict=True):
+        line["id"] = kept.get((line["item_period_id"], line["invoice_item_id"], line["kind"], line["tier"]), id)
+    return made
 
 
-def _line(invoice: Invoice, line: Line, totals: LineTotals, position: int, kept: Mapping[LineKey, str]) -> Values:
-    """A line as it is stored, by attribute."""
+def _line(invoice: Invoice, line: Line, totals: LineTotals, position: int) -> Values:
+    """A line as it is stored, by attribute; without its id."""
     source, price = line.source, line.source.price
     billable = source if isinstance(source, Billable) else None
     item = None if isinstance(source, Billable) else source
@@ -161,7 +171,6 @@ def _line(invoice: Invoice, line: Line, totals: LineTotals, position: int, kept:
     invoice_item = item.invoice_item if item else None
     read = billable.usage if billable else None
     return {
-        "id": kept.get((period, invoice_item, line.kind, line.tier)) or new_id("il"),
         "invoice_id": invoice.pk,
         "position": position,
         "subscription_item_id": source.item,

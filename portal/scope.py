@@ -93,8 +93,8 @@ def metered_line_of(customer: Customer, invoice_id: str, line_id: str) -> Invoic
 def _with_periods(item: SubscriptionItem) -> CustomerMeter:
     asked = usage_question(item.price, item.pk)
     latest = [row for row in item.periods.order_by("-starts_at", "-id")[:2] if not row.period.is_empty]
-    current = next((row.period for row in latest if row.closed_at is None), None)
-    previous = next((row.period for row in latest if row.closed_at is not None), None)
+    current = next((row.period for row in latest if row.runs), None)
+    previous = next((row.period for row in latest if not row.runs), None)
     id = item.pk if asked.only else asked.meter.pk
     name, description = asked.meter.display_name, item.subscription.description
     if asked.only and description:

@@ -28,7 +28,7 @@ def _at_most_one(columns: tuple[str, ...]) -> Q:
 class DiscountQuerySet(models.QuerySet["Discount"]):
     def of(self, owners: Iterable[str]) -> Self:
         """Discounts that stand on the given owners (ids of customers, subscriptions, items, invoices...)."""
-        return self.filter(owner__in=list(owners))
+        return self.filter(owner__any_of=list(owners))
 
     def current(self) -> Self:
         """Discounts that nobody has taken away, whether they still hold or not."""

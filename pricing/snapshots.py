@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from core.money import plain
@@ -12,9 +13,12 @@ from pricing.models import Price
 from pricing.rating import Scheme, Terms, Tier
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class PriceSnapshot:
-    """A price with its product, as lines are computed and worded from it. `kept` is the terms as a line keeps them."""
+    """A price with its product, as lines are computed and worded from it.
+
+    `kept` is the terms as a line keeps them; `per` what the unit price is for, as in " per 100 / month".
+    """
 
     id: str
     product: str
@@ -27,6 +31,15 @@ class PriceSnapshot:
     kept: Mapping[str, Any]
     meter: Meter | None = None
     takes_usage_records: bool = False
+
+    @cached_property
+    def per(self) -> str:
+        of = f" per {self.terms.divide_by}" if self.terms.divide_by else ""
+        if self.interval is None:
+            return of
+        return (
+            f"{of} / {self.interval}" if self.interval_count == 1 else f"{of} / {self.interval_count} {self.interval}s"
+        )
 
 
 PriceIn = tuple[str, str]  # a price by its id, and a currency

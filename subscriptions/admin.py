@@ -19,6 +19,7 @@ from customers.models import Customer
 from meters.aggregations import AGGREGATIONS
 from meters.usage import usage
 from pricing.records import usage_question
+from subscriptions import pause_admin as pause_admin  # for its buttons
 from subscriptions.admin_forms import (
     CancelNowForm,
     ItemForm,
@@ -32,7 +33,15 @@ from subscriptions.change import Cancellation, update_subscription
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 from subscriptions.subscribe import create_subscription
 
-LABELS = {"Active": "success", "Ends": "warning", "Canceled": "danger"}
+LABELS = {
+    "Active": "success",
+    "Trialing": "info",
+    "Ends": "warning",
+    "Paused": "warning",
+    "Past Due": "danger",
+    "Unpaid": "danger",
+    "Canceled": "danger",
+}
 PERIODS_SHOWN = 24
 
 
@@ -73,6 +82,12 @@ class SubscriptionAdmin(VerbAdmin):
         "standing",
         "start_date",
         "billing_cycle_anchor",
+        "trial_start",
+        "trial_end",
+        "missing_payment_method",
+        "paused_at",
+        "pause_collection",
+        "pause_collection_resumes_at",
         "cancel_at",
         "canceled_at",
         "ended_at",
@@ -85,6 +100,11 @@ class SubscriptionAdmin(VerbAdmin):
             "Times",
             {"fields": ("start_date", "billing_cycle_anchor", "cancel_at", "canceled_at", "ended_at")},
         ),
+        ("Trial", {"classes": ("collapse",), "fields": ("trial_start", "trial_end", "missing_payment_method")}),
+        (
+            "Pause",
+            {"classes": ("collapse",), "fields": ("paused_at", "pause_collection", "pause_collection_resumes_at")},
+        ),
         (
             "More",
             {"classes": ("collapse",), "fields": ("id", "currency", "cancellation_feedback", "cancellation_comment")},
@@ -92,6 +112,7 @@ class SubscriptionAdmin(VerbAdmin):
     )
     add_fieldsets = (
         (None, {"fields": ("customer", "description")}),
+        ("Trial", {"classes": ("collapse",), "fields": ("trial_period_days", "missing_payment_method")}),
         (
             "Billing",
             {
@@ -102,7 +123,7 @@ class SubscriptionAdmin(VerbAdmin):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        open_period = Q(items__periods__closed_at=None)
+        open_period = Q(items__periods__closed_at=None) & ~Q(items__periods__kind=ItemPeriod.Kind.PAUSED)
         rows = super().get_queryset(request).prefetch_related("items__price__product")
         return rows.annotate(renews_at=Min("items__periods__ends_at", filter=open_period))
 
@@ -126,11 +147,12 @@ class SubscriptionAdmin(VerbAdmin):
 
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: Subscription) -> str:
-        return "Ends" if row.cancel_at and not row.has_ended else row.get_status_display()
+        ends = row.cancel_at and (row.is_active or row.is_trialing)
+        return "Ends" if ends else row.get_status_display()
 
     @display(description="Items")
     def what(self, row: Subscription) -> str:
-        return ", ".join(item.price.product.name for item in row.items.all())
+        return ", ".join(item.price.product.name for item in row.items.all() if not item.deleted_at)
 
     @display(description="Period ends", ordering="renews_at")
     def renews_at(self, row: Any) -> datetime | None:
@@ -153,13 +175,13 @@ def undo_cancellation(row: Subscription, at: datetime, answers: Mapping[str, Any
 
 
 def items_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
-    items = list(subscription.items.with_current_period().select_related("price__product", "price__meter"))
+    items = list(subscription.items.live().with_current_period().select_related("price__product", "price__meter"))
     counted = _usage_of_open_periods(subscription.customer, subscription, at)
     return {"rows": [{"item": item, "usage": counted.get(item.pk)} for item in items]}
 
 
 def periods_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
-    periods = ItemPeriod.objects.filter(item__subscription=subscription).select_related("item__price__product")
+    periods = ItemPeriod.objects.filter(item__subscription=subscription).select_related("item", "price__product")
     return {"periods": periods.order_by("-starts_at", "item_id")[:PERIODS_SHOWN]}
 
 

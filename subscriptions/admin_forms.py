@@ -18,6 +18,7 @@ from core.buttons import Confirmation
 from subscriptions.cancel import Reason
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec
+from subscriptions.trials import Trial
 
 
 class ItemForm(VerbForm):
@@ -56,10 +57,25 @@ class SubscriptionForm(MetadataForm):
         help_text="Fixed quantities are charged for the part of a period until the first renewal; else it is free.",
     )
     description = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget)
+    trial_period_days = forms.IntegerField(
+        label="Free trial, in days",
+        required=False,
+        min_value=1,
+        max_value=730,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Nothing is billed until it is over; the first full period begins then. Empty: none.",
+    )
 
     class Meta:
         model = Subscription
-        fields = ("customer", "description", "collection_method", "days_until_due", "metadata")
+        fields = (
+            "customer",
+            "description",
+            "collection_method",
+            "days_until_due",
+            "missing_payment_method",
+            "metadata",
+        )
 
     def spec(self, items: list[ItemSpec]) -> SubscriptionSpec:
         given = self.cleaned_data
@@ -71,6 +87,7 @@ class SubscriptionForm(MetadataForm):
             days_until_due=given["days_until_due"],
             description=given["description"],
             metadata=given["metadata"],
+            trial=Trial(days=given["trial_period_days"], missing_payment_method=given["missing_payment_method"]),
         )
 
 

@@ -6,10 +6,13 @@ class SubscriptionsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from core import timeline
         from customers.lifecycle import before_delete
         from customers.test_clocks import limit_advance
         from subscriptions.cancel import cancel_all
         from subscriptions.clock import furthest_advance
+        from subscriptions.pause_collection import RESUME
 
         before_delete(cancel_all)
         limit_advance(furthest_advance)
+        timeline.register(RESUME)

@@ -6,7 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from subscriptions.models import ItemPeriod, Subscription
+from pricing.models import Price
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 from subscriptions.periods import Period
 
 
@@ -33,9 +34,14 @@ class PendingItem:
 
 @dataclass(frozen=True)
 class BilledFor:
-    """What a period was billed on invoices that are not void: after discounts, before taxes; and on which lines."""
+    """What a slice was billed on invoices that are not void: after discounts, before taxes.
+
+    `period` is the time it pays for. `by` are the lines or waiting invoice items that bill it, `lines` only lines.
+    """
 
     amount: int
+    period: Period
+    by: tuple[str, ...]
     lines: tuple[str, ...]
 
 
@@ -51,8 +57,8 @@ class Biller(Protocol):
     def bill_end(self, subscription: Subscription, *, at: datetime, invoice_now: bool) -> None:
         """Close the open periods of a subscription that ends now, and invoice their usage or discard it."""
 
-    def add_pending(self, subscription: Subscription, items: Sequence[PendingItem], *, at: datetime) -> None:
-        """Keep amounts for the next invoice."""
+    def add_pending(self, subscription: Subscription, items: Sequence[PendingItem], *, at: datetime) -> list[str]:
+        """Keep amounts for the next invoice; their ids, in their order."""
 
     def invoice_now(
         self,
@@ -65,7 +71,12 @@ class Biller(Protocol):
         """Invoice at once what is pending, what changes have cut off, and slices in advance that begin now."""
 
     def billed_for(self, periods: Sequence[ItemPeriod]) -> Mapping[int, BilledFor]:
-        """What each of these periods was billed, by the period's id; one that was not is missing."""
+        """What each of these slices was billed, by its key; one that was not is missing."""
+
+    def outstanding_credit(
+        self, item: SubscriptionItem, *, price: Price, quantity: Decimal, period: Period
+    ) -> int | None:
+        """The amount of a proration that credits just this, if no later one has debited it again."""
 
     def reads_again(self, period: ItemPeriod) -> bool:
         """Whether the invoice of a closed period will read its usage again, as a draft does."""

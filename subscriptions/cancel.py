@@ -1,17 +1,18 @@
 """Ends subscriptions: now, at the end of the period, or at a given time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
-from core.errors import InvalidRequest, NotFound, NotSupported
+from core.errors import InvalidRequest, NotFound
 from customers.models import Customer
 from subscriptions.biller import biller
 from subscriptions.locks import lock_for_change
 from subscriptions.models import ItemPeriod, Subscription
-from subscriptions.periods import next_boundary
-from subscriptions.slices import end_slice
+from subscriptions.refit import credit_rest, refit, running_slices
+from subscriptions.slices import natural_end
 
 REQUESTED = "cancellation_requested"
 
@@ -25,9 +26,15 @@ class Reason:
 
 
 def cancel_subscription(
-    subscription_id: str, *, at: datetime, invoice_now: bool = False, reason: Reason | None = None
+    subscription_id: str,
+    *,
+    at: datetime,
+    invoice_now: bool = False,
+    prorate: bool = False,
+    reason: Reason | None = None,
 ) -> Subscription:
-    """End a subscription at once. Its usage since the last invoice is discarded unless `invoice_now`.
+    """End a subscription at once. Its usage since the last invoice is discarded unless `invoice_now`; if `prorate`, the
+    unused time of licensed items is credited, on that invoice or a later one.
 
     Raises NotFound, also for one that has ended. Locks the customer.
     """
@@ -38,6 +45,8 @@ def cancel_subscription(
         set_reason(subscription, reason)
         subscription.canceled_at = at
         subscription.cancellation_reason = REQUESTED
+        if prorate:
+            credit_rest(subscription, at=at)
         biller().bill_end(subscription, at=at, invoice_now=invoice_now)
         end(subscription, at=at)
         subscription.refresh_from_db()
@@ -45,14 +54,16 @@ def cancel_subscription(
 
 
 def end(subscription: Subscription, *, at: datetime) -> None:
-    """Mark a subscription whose periods are all closed as ended at `at`."""
-    subscription.status = Subscription.Status.CANCELED
+    """Mark a subscription whose periods are all closed as ended at `at`; a pause ends with it."""
+    subscription.status = subscription.status_at_end
+    subscription.paused_at = None
     subscription.ended_at = at
     if subscription.canceled_at is None:
         subscription.canceled_at = at
     subscription.save(
         update_fields=[
             "status",
+            "paused_at",
             "ended_at",
             "canceled_at",
             "cancellation_reason",
@@ -69,34 +80,27 @@ def schedule_cancellation(
     cancel_at: datetime | str | None = None,
     at_period_end: bool = False,
     prorate: bool = True,
+    invoice_now: bool = False,
 ) -> None:
     """Set, move or (with neither argument) undo the time at which a subscription will end, and fit its open periods.
 
-    `cancel_at` may be "min_period_end" or "max_period_end". The caller holds the lock.
-    Raises InvalidRequest; NotSupported where a licensed item would have to be credited.
+    `cancel_at` may be "min_period_end", "max_period_end" or "max_billed_until". What that owes for licensed items waits
+    for the next invoice, or is on one at once (`invoice_now`). The caller holds the lock. Raises InvalidRequest.
     """
-    periods = list(ItemPeriod.objects.open().filter(item__subscription=subscription).select_related("item__price"))
-    naturals = {period: next_boundary(subscription.anchor, period.item.cadence, period.starts_at) for period in periods}
+    naturals = {period: natural_end(period, subscription) for period in running_slices(subscription)}
     ends = set(naturals.values())
-    when = _period_end(ends) if at_period_end else _resolve(cancel_at, ends)
+    when = _period_end(ends) if at_period_end else _resolve(cancel_at, naturals)
     if when is not None and when <= at:
         raise InvalidRequest("cancel_at must be in the future.", param="cancel_at")
-    for period, natural in naturals.items():
-        ends_at = min(natural, when) if when else natural
-        if ends_at == period.ends_at:
-            continue
-        if prorate and not period.item.price.is_metered:
-            raise NotSupported(
-                "Crediting the unused time of a licensed item is not supported yet: pass proration_behavior=none, "
-                "or cancel at the end of the period.",
-                param="cancel_at",
-            )
-        end_slice(period, ends_at)
+    fitted = {period: min(natural, when) if when else natural for period, natural in naturals.items()}
+    owes = refit(subscription, fitted, at=at, prorate=prorate)
     subscription.cancel_at = when
     subscription.cancel_at_period_end = at_period_end
     subscription.canceled_at = at if when else None
     subscription.cancellation_reason = REQUESTED if when else ""
     subscription.save(update_fields=["cancel_at", "cancel_at_period_end", "canceled_at", "cancellation_reason"])
+    if owes and invoice_now:
+        biller().invoice_now(subscription, at=at)
 
 
 def cancel_all(customer: Customer, at: datetime) -> None:
@@ -122,10 +126,13 @@ def _period_end(ends: set[datetime]) -> datetime:
     return min(ends)
 
 
-def _resolve(cancel_at: datetime | str | None, ends: set[datetime]) -> datetime | None:
+def _resolve(cancel_at: datetime | str | None, naturals: Mapping[ItemPeriod, datetime]) -> datetime | None:
     if cancel_at == "min_period_end":
-        return min(ends)
+        return min(naturals.values())
     if cancel_at == "max_period_end":
-        return max(ends)
-    assert not isinstance(cancel_at, str), "only the two words are let through"
+        return max(naturals.values())
+    if cancel_at == "max_billed_until":
+        # What is licensed is billed until its period ends, what is metered until its period began.
+        return max(slice.starts_at if slice.quantity is None else end for slice, end in naturals.items())
+    assert not isinstance(cancel_at, str), "only these words are let through"
     return cancel_at

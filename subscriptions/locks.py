@@ -19,10 +19,10 @@ def lock_subscription(subscription_id: str) -> Subscription:
 
 def lock_subscriptions(subscription_ids: Sequence[str], *, skip_locked: bool = False) -> list[Subscription]:
     """The same for several; or those of customers that nobody else has locked."""
-    owners = Subscription.objects.filter(pk__in=subscription_ids).values_list("customer_id", flat=True)
+    owners = Subscription.objects.filter(pk__any_of=subscription_ids).values_list("customer_id", flat=True)
     customers = lock_customers(owners, skip_locked=skip_locked)
-    rows = Subscription.objects.select_for_update(no_key=True).filter(pk__in=subscription_ids, customer__in=customers)
-    found = list(rows.order_by("pk"))
+    rows = Subscription.objects.select_for_update(no_key=True).filter(pk__any_of=subscription_ids)
+    found = list(rows.filter(customer__any_of=list(customers)).order_by("pk"))
     for subscription in found:
         subscription.customer = customers[subscription.customer_id]
     return found

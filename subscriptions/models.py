@@ -7,6 +7,7 @@ from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeBoundary, RangeOperators
 from django.db import models
 from django.db.models import F, Func, Max, Min, OuterRef, Q, Subquery
+from django.db.models.functions import Coalesce
 
 from core.ids import IdField
 from customers.models import Customer
@@ -18,6 +19,17 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
     def running(self) -> Self:
         """Subscriptions that have not ended."""
         return self.exclude(status__in=Subscription.ENDED)
+
+    def on_clock(self, clock: str | None) -> Self:
+        """Those of customers on the given test clock, or of those that live in real time."""
+        return self.filter(customer__test_clock=clock)
+
+    def to_resume(self, at: datetime) -> Self:
+        """Running ones whose invoices are to be collected again at `at`."""
+        return self.running().filter(pause_collection_resumes_at__lte=at)
+
+    def next_resumption(self) -> datetime | None:
+        return self.running().aggregate(earliest=Min("pause_collection_resumes_at"))["earliest"]
 
 
 class Subscription(models.Model):
@@ -66,6 +78,7 @@ class Subscription(models.Model):
         UNUSED = "unused"
 
     ENDED = (Status.CANCELED, Status.INCOMPLETE_EXPIRED)
+    PAUSABLE = (Status.ACTIVE, Status.PAST_DUE, Status.UNPAID)
 
     id = IdField(prefix="sub")
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="subscriptions")
@@ -136,6 +149,13 @@ class Subscription(models.Model):
 
     class Meta:
         ordering = ("-created_at", "-id")
+        indexes = (
+            models.Index(
+                fields=["pause_collection_resumes_at"],
+                condition=Q(pause_collection_resumes_at__isnull=False),
+                name="subscription_to_resume",
+            ),
+        )
         constraints = (
             models.CheckConstraint(
                 condition=Q(
@@ -199,6 +219,33 @@ class Subscription(models.Model):
         return self.status in self.ENDED
 
     @property
+    def is_trialing(self) -> bool:
+        return self.status == self.Status.TRIALING
+
+    @property
+    def is_paused(self) -> bool:
+        return self.status == self.Status.PAUSED
+
+    @property
+    def can_pause(self) -> bool:
+        return self.status in self.PAUSABLE
+
+    @property
+    def is_active(self) -> bool:
+        return self.status == self.Status.ACTIVE
+
+    @property
+    def status_at_end(self) -> str:
+        """What it becomes when it ends; one that never began expires."""
+        never_began = self.status in (self.Status.INCOMPLETE, self.Status.INCOMPLETE_EXPIRED)
+        return self.Status.INCOMPLETE_EXPIRED if never_began else self.Status.CANCELED
+
+    @property
+    def is_sent(self) -> bool:
+        """Whether its invoices are sent to be paid, instead of being charged."""
+        return self.collection_method == self.CollectionMethod.SEND_INVOICE
+
+    @property
     def is_flexible(self) -> bool:
         return self.billing_mode == self.BillingMode.FLEXIBLE
 
@@ -216,10 +263,11 @@ class SubscriptionItemQuerySet(models.QuerySet["SubscriptionItem"]):
         return self.filter(deleted_at=None)
 
     def with_current_period(self) -> Self:
-        """Items with `current_period_start` and `_end`: of the open period, or the last one of all."""
-        latest = ItemPeriod.objects.filter(item=OuterRef("pk")).order_by("-starts_at", "-pk")
+        """Items with `current_period_start` and `_end`: of the open period, or the last one of all; of a paused
+        subscription that which the pause has ended."""
+        latest = ItemPeriod.objects.unpaused().filter(item=OuterRef("pk")).order_by("-starts_at", "-pk")
         return self.select_related("price").annotate(
-            current_period_start=Subquery(latest.values("starts_at")[:1]),
+            current_period_start=Subquery(latest.values(start=Coalesce("period_starts_at", "starts_at"))[:1]),
             current_period_end=Subquery(latest.values("ends_at")[:1]),
         )
 
@@ -271,6 +319,14 @@ class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):
         """Periods not closed yet: those that run, and parts cut off by a change that wait for the next invoice."""
         return self.filter(closed_at=None)
 
+    def unpaused(self) -> Self:
+        """Periods in which the subscription ran."""
+        return self.exclude(kind=ItemPeriod.Kind.PAUSED)
+
+    def waiting(self) -> Self:
+        """Parts cut off by a change whose usage is not billed yet."""
+        return self.filter(closed_at=None, is_cut=True, kind=ItemPeriod.Kind.REGULAR)
+
     def due(self, at: datetime) -> Self:
         """Periods to be closed at `at`."""
         return self.unbilled().filter(bills_at__lte=at)
@@ -304,7 +360,8 @@ class ItemPeriod(models.Model):
 
     Periods of an item tile time; a closed one never changes. A change in the middle of a period cuts it in two, each
     with its own terms. `whole_starts_at` and `whole_ends_at` bound the full period that a shorter one is billed as a
-    share of; null where it is billed in full.
+    share of; null where it is billed in full. `billed_*` are kept of a licensed one that a change has opened or
+    shortened: what has billed it (in minor units), for which time, and by which invoice lines or invoice items.
     """
 
     class Kind(models.TextChoices):
@@ -324,12 +381,22 @@ class ItemPeriod(models.Model):
     kind = models.CharField(max_length=8, choices=Kind, default=Kind.REGULAR)
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
+    period_starts_at = models.DateTimeField(
+        null=True, editable=False, help_text="Where the period that a change has cut in two began."
+    )
     bills_at = models.DateTimeField(help_text="When it is closed: at its end; a part that was cut off, with the rest.")
     is_cut = models.BooleanField(default=False, help_text="Ended by a change before its time.")
     whole_starts_at = models.DateTimeField(null=True)
     whole_ends_at = models.DateTimeField(null=True)
+    billed_amount = models.BigIntegerField(null=True, editable=False)
+    billed_starts_at = models.DateTimeField(null=True, editable=False)
+    billed_ends_at = models.DateTimeField(null=True, editable=False)
+    billed_by = ArrayField(models.CharField(max_length=64), default=list, editable=False)
     closed_at = models.DateTimeField(null=True, editable=False)
     outcome = models.CharField(max_length=10, choices=Outcome, null=True, editable=False)
+
+    # Not stored. What the line of a licensed slice on a draft pays for: changes since then do not shorten it.
+    paid_period: Period | None = None
 
     objects = ItemPeriodQuerySet.as_manager()
 
@@ -365,10 +432,19 @@ class ItemPeriod(models.Model):
                 | Q(whole_starts_at__lte=F("starts_at"), whole_ends_at__gte=F("ends_at")),
                 name="item_period_part_of_whole",
             ),
+            models.CheckConstraint(
+                condition=Q(billed_amount=None, billed_starts_at=None, billed_ends_at=None)
+                | Q(billed_amount__isnull=False, billed_ends_at__gte=F("billed_starts_at")),
+                name="item_period_billed_for_a_time",
+            ),
         )
 
     def __str__(self) -> str:
         return f"{self.starts_at:%Y-%m-%d} to {self.ends_at:%Y-%m-%d}"
+
+    @property
+    def runs(self) -> bool:
+        return self.closed_at is None and not self.is_cut
 
     @property
     def period(self) -> Period:

@@ -10,8 +10,12 @@ from subscriptions.serializers import ItemObject, SubscriptionObject
 
 def _with_items(rows: QuerySet[Subscription]) -> QuerySet[Subscription]:
     """Subscriptions with their items, newest item first, each with its current period."""
-    items = SubscriptionItem.objects.with_current_period().order_by("-created_at", "-id")
+    items = SubscriptionItem.objects.live().with_current_period().order_by("-created_at", "-id")
     return rows.select_related("customer").prefetch_related(Prefetch("items", items))
+
+
+def _live(rows: SubscriptionItemQuerySet) -> SubscriptionItemQuerySet:
+    return rows.live().with_current_period()
 
 
 SUBSCRIPTION_ITEM = register(
@@ -22,7 +26,7 @@ SUBSCRIPTION_ITEM = register(
         model=SubscriptionItem,
         serializer=ItemObject,
         nested={"price": "price"},
-        visible=SubscriptionItemQuerySet.with_current_period,
+        visible=_live,
     )
 )
 SUBSCRIPTION = register(

@@ -3,10 +3,19 @@
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from rest_framework.exceptions import ValidationError
+
 from api import objects, params
 from api.params import ListParams, Params
 from pricing.serializers import PlanObject, PriceObject
 from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.pause_serializers import (
+    PauseCollectionObject,
+    PauseCollectionParams,
+    StatusDetailsObject,
+    TrialSettingsObject,
+    TrialSettingsParams,
+)
 
 STRIPE_STATUSES = (
     "active",
@@ -30,6 +39,67 @@ class ItemParams(Params):
     quantity = params.Integer(minimum=0, maximum=10**12)
 
 
+class ChangeItemParams(Params):
+    """One item in an update of a subscription: of an item that there is, with its id, or of a new one."""
+
+    later = ("billing_thresholds", "discounts", "plan", "price_data", "tax_rates")
+
+    clear_usage = params.Boolean()
+    deleted = params.Boolean()
+    id = params.String()
+    metadata = params.MetadataParam()
+    price = params.String()
+    quantity = params.Integer(minimum=0, maximum=10**12)
+
+
+class ItemVerbParams(Params):
+    """What creating, updating and removing a subscription item share."""
+
+    proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
+    proration_date = params.UnixTime()
+
+
+class CreateItem(ItemVerbParams):
+    later = (
+        "billing_thresholds",
+        "current_trial",
+        "discounts",
+        "payment_behavior",
+        "plan",
+        "price_data",
+        "tax_rates",
+        "trial",
+    )
+
+    metadata = params.MetadataParam()
+    price = params.String(required=True)
+    quantity = params.Integer(minimum=0, maximum=10**12)
+    subscription = params.String(required=True)
+
+
+class UpdateItem(ItemVerbParams):
+    later = (
+        "billing_thresholds",
+        "current_trial",
+        "discounts",
+        "off_session",
+        "payment_behavior",
+        "plan",
+        "price_data",
+        "tax_rates",
+    )
+
+    metadata = params.MetadataParam()
+    price = params.String()
+    quantity = params.Integer(minimum=0, maximum=10**12)
+
+
+class DeleteItem(ItemVerbParams):
+    later = ("payment_behavior",)
+
+    clear_usage = params.Boolean()
+
+
 class AnchorConfigParams(Params):
     day_of_month = params.Integer(minimum=1, maximum=31, required=True)
     hour = params.Integer(minimum=0, maximum=23)
@@ -38,10 +108,18 @@ class AnchorConfigParams(Params):
     second = params.Integer(minimum=0, maximum=59)
 
 
-class BillingModeParams(Params):
-    later = ("flexible",)
+class FlexibleParams(Params):
+    proration_discounts = params.Choice(["included"])
 
-    type = params.Choice(["flexible"], required=True)
+
+class BillingModeParams(Params):
+    flexible = params.Hash(FlexibleParams)
+    type = params.Choice(Subscription.BillingMode, required=True)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "flexible" in attrs and attrs["type"] != Subscription.BillingMode.FLEXIBLE:
+            raise ValidationError({"flexible": "flexible is for billing_mode[type]=flexible only."})
+        return attrs
 
 
 class CancellationDetailsParams(Params):
@@ -72,48 +150,56 @@ class SubscriptionParams(Params):
         "payment_settings",
         "pending_invoice_item_interval",
         "transfer_data",
-        "trial_end",
         "trial_from_plan",
-        "trial_settings",
     )
 
-    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end"))
+    cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end", "max_billed_until"))
     cancel_at_period_end = params.Boolean()
     collection_method = params.Choice(Subscription.CollectionMethod)
     days_until_due = params.Integer(minimum=0, maximum=365)
     description = params.String(unset=True, max_length=500)
     metadata = params.MetadataParam()
-    proration_behavior = params.Choice(["create_prorations", "none"])
+    proration_behavior = params.Choice(["create_prorations", "always_invoice", "none"])
+    trial_end = params.UnixTime(words=("now",))
+    trial_settings = params.Hash(TrialSettingsParams)
 
 
 class CreateSubscription(SubscriptionParams):
-    later = (*SubscriptionParams.later, "backdate_start_date", "customer_account", "trial_period_days")
+    later = (*SubscriptionParams.later, "customer_account")
 
+    backdate_start_date = params.UnixTime()
     billing_cycle_anchor = params.UnixTime()
     billing_cycle_anchor_config = params.Hash(AnchorConfigParams)
     billing_mode = params.Hash(BillingModeParams)
     currency = params.String(max_length=3)
     customer = params.String(required=True)
     items = params.Array(ItemParams, required=True, max_length=100)
+    trial_period_days = params.Integer(minimum=1, maximum=730)
 
 
 class UpdateSubscription(SubscriptionParams):
-    later = (
-        *SubscriptionParams.later,
-        "billing_cycle_anchor",
-        "items",
-        "pause_collection",
-        "proration_date",
-    )
+    later = (*SubscriptionParams.later,)
 
+    billing_cycle_anchor = params.Choice(["now", "unchanged"])
     cancellation_details = params.Hash(CancellationDetailsParams)
+    items = params.Array(ChangeItemParams, max_length=100)
+    pause_collection = params.Hash(PauseCollectionParams, unset=True)
+    proration_date = params.UnixTime()
 
 
 class CancelSubscription(Params):
-    later = ("prorate",)
-
     cancellation_details = params.Hash(CancellationDetailsParams)
     invoice_now = params.Boolean()
+    prorate = params.Boolean()
+
+
+class FlexibleModeParams(Params):
+    flexible = params.Hash(FlexibleParams)
+    type = params.Choice([Subscription.BillingMode.FLEXIBLE.value], required=True)
+
+
+class MigrateSubscription(Params):
+    billing_mode = params.Hash(FlexibleModeParams, required=True)
 
 
 class ListSubscriptions(ListParams):
@@ -165,10 +251,17 @@ class AnchorConfigObject(objects.Object):
         return {name: config.get(name) for name in ("day_of_month", "hour", "minute", "month", "second")}
 
 
+class FlexibleObject(objects.Object):
+    """Null in classic mode."""
+
+    def to_representation(self, instance: Subscription) -> Any:
+        return {"proration_discounts": instance.proration_discounts} if instance.is_flexible else None
+
+
 class BillingModeObject(objects.Object):
-    flexible = objects.Fixed({"proration_discounts": "included"})
-    type = objects.Const("flexible")
-    updated_at = objects.Const(None)
+    flexible = FlexibleObject(source="*")
+    type = objects.Text(source="billing_mode")
+    updated_at = objects.UnixTime(source="billing_mode_updated_at")
 
 
 class CancellationDetailsObject(objects.Object):
@@ -225,7 +318,7 @@ class SubscriptionObject(objects.Object):
     metadata = objects.Metadata()
     next_pending_invoice_item_invoice = objects.Const(None)
     on_behalf_of = objects.Const(None)
-    pause_collection = objects.Const(None)
+    pause_collection = PauseCollectionObject(source="*")
     payment_settings = objects.Fixed(
         {
             "payment_method_options": None,
@@ -239,10 +332,9 @@ class SubscriptionObject(objects.Object):
     schedule = objects.Const(None)
     start_date = objects.UnixTime()
     status = objects.Text()
+    status_details = StatusDetailsObject(source="*")
     test_clock = objects.ObjectId(source="customer.test_clock_id")
     transfer_data = objects.Const(None)
-    trial_end = objects.Const(None)
-    trial_settings = objects.Fixed(
-        {"end_behavior": {"billing_cycle_anchor": None, "missing_payment_method": "create_invoice"}}
-    )
-    trial_start = objects.Const(None)
+    trial_end = objects.UnixTime()
+    trial_settings = TrialSettingsObject(source="*")
+    trial_start = objects.UnixTime()

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
-from subscriptions.periods import Period, clamp, period_containing
+from subscriptions.periods import Period, clamp, next_boundary, period_containing
 
 Kind = ItemPeriod.Kind
 
@@ -29,17 +29,19 @@ def next_slice(
     *,
     start: datetime,
     terms: Terms | None = None,
-    kind: str = Kind.REGULAR,
+    kind: str | None = None,
 ) -> ItemPeriod:
     """The period of an item that begins at `start`, not stored: to the next boundary, or to a known end of the
-    subscription, or of its trial, before it. `terms` are the item's own unless given."""
+    subscription before it; in a trial to its end. `terms` are the item's own, and `kind` follows from the state of the
+    subscription, unless given."""
     terms = terms or Terms(item.price, item.quantity)
+    kind = kind or kind_at(subscription, start)
     natural = period_containing(subscription.anchor, cadence_of(terms.price), start)
     end = natural.end
-    if subscription.cancel_at is not None:
-        end = clamp(Period(start, end), subscription.cancel_at).end
     if kind == Kind.TRIAL and subscription.trial_end is not None:
         end = max(start, subscription.trial_end)
+    if subscription.cancel_at is not None:
+        end = clamp(Period(start, end), subscription.cancel_at).end
     period = ItemPeriod(
         item=item,
         price=terms.price,
@@ -52,6 +54,21 @@ def next_slice(
     if (start, end) != (natural.start, natural.end) and kind == Kind.REGULAR:
         period.whole_starts_at, period.whole_ends_at = natural.start, natural.end
     return period
+
+
+def kind_at(subscription: Subscription, start: datetime) -> str:
+    """What a period that begins at `start` is, as its subscription stands."""
+    if subscription.is_paused:
+        return Kind.PAUSED
+    in_trial = subscription.is_trialing and subscription.trial_end is not None and start < subscription.trial_end
+    return Kind.TRIAL if in_trial else Kind.REGULAR
+
+
+def natural_end(period: ItemPeriod, subscription: Subscription) -> datetime:
+    """When an open period ends if the subscription goes on."""
+    if period.kind == Kind.TRIAL and subscription.trial_end is not None:
+        return max(period.starts_at, subscription.trial_end)
+    return next_boundary(subscription.anchor, cadence_of(period.price), period.starts_at)
 
 
 def end_slice(period: ItemPeriod, end: datetime) -> None:
@@ -77,4 +94,4 @@ def cut_slice(period: ItemPeriod, at: datetime) -> None:
 def close_slices(periods: Iterable[ItemPeriod], *, at: datetime, outcome: str) -> None:
     """Close periods for good, in one statement."""
     keys = [period.pk for period in periods]
-    ItemPeriod.objects.filter(pk__in=keys, closed_at=None).update(closed_at=at, outcome=outcome)
+    ItemPeriod.objects.filter(pk__any_of=keys, closed_at=None).update(closed_at=at, outcome=outcome)

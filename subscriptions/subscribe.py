@@ -11,11 +11,14 @@ from customers.balance import set_currency
 from customers.locks import lock_customer
 from customers.models import Customer
 from pricing.models import Price
+from subscriptions.backdate import check_backdate, open_backdated, too_many
 from subscriptions.biller import biller
 from subscriptions.cancel import schedule_cancellation
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
+from subscriptions.parts import MOST_BACKDATED
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
+from subscriptions.trials import Trial, first_trial, first_trial_end
 
 MAX_ITEMS = 20
 SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # as Stripe allows
@@ -38,7 +41,9 @@ class SubscriptionSpec:
     items: Sequence[ItemSpec]
     billing_cycle_anchor: datetime | None = None
     anchor_config: Mapping[str, int] | None = None
+    backdate: datetime | None = None
     prorate: bool = True
+    billing_mode: str = Subscription.BillingMode.FLEXIBLE
     collection_method: str = Subscription.CollectionMethod.CHARGE_AUTOMATICALLY
     days_until_due: int | None = None
     cancel_at: datetime | None = None
@@ -46,6 +51,7 @@ class SubscriptionSpec:
     currency: str | None = None
     description: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    trial: Trial = field(default_factory=Trial)
 
 
 def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetime) -> Subscription:
@@ -59,23 +65,28 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         customer = _lock(customer_id)
         # Events carry whole seconds: one sent right after must not seem to come before the subscription.
         at = customer.now(at).replace(microsecond=0)
+        start = _start(spec, at)
         prices = _prices(spec.items)
+        _check_intervals(spec, prices)
         currency = _currency(customer, prices, spec.currency)
-        anchor = _anchor(spec, prices, at)
+        trial_end = first_trial_end(spec.trial, at=at)
+        anchor = _anchor(spec, prices, trial_end or at, trial_end or start)
         subscription = Subscription.objects.create(
             customer=customer,
             currency=currency,
+            billing_mode=spec.billing_mode,
             collection_method=spec.collection_method,
             days_until_due=spec.days_until_due,
             billing_cycle_anchor=anchor.at,
             anchor_day=anchor.day_of_month,
             billing_cycle_anchor_config=dict(spec.anchor_config) if spec.anchor_config else None,
-            start_date=at,
+            start_date=start,
             created_at=at,
             description=spec.description,
             metadata=dict(spec.metadata),
+            **first_trial(spec.trial, at, trial_end),
         )
-        _open_items(subscription, spec.items, prices, at)
+        _open_items(subscription, spec, prices, at)
         set_currency(customer, currency)
         _apply_cancellation(subscription, spec, at)
         if not spec.prorate:
@@ -165,7 +176,23 @@ def _currency(customer: Customer, prices: Sequence[Price], wanted: str | None) -
     return currency
 
 
-def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> Anchor:
+def _start(spec: SubscriptionSpec, at: datetime) -> datetime:
+    if spec.backdate is None:
+        return at
+    check_backdate(spec.backdate, at, has_config=spec.anchor_config is not None)
+    return spec.backdate
+
+
+def _check_intervals(spec: SubscriptionSpec, prices: Sequence[Price]) -> None:
+    if spec.billing_mode == Subscription.BillingMode.CLASSIC and len({cadence_of(price) for price in prices}) > 1:
+        raise InvalidRequest(
+            "All items of a subscription in classic billing mode must have the same interval; flexible billing mode "
+            "takes different ones.",
+            param="items",
+        )
+
+
+def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime, start: datetime) -> Anchor:
     cadences = [cadence_of(price) for price in prices]
     if spec.anchor_config:
         if spec.billing_cycle_anchor:
@@ -180,9 +207,11 @@ def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> An
             )
         return anchor_from_config(at, cadence=cadences[0], **spec.anchor_config)
     if spec.billing_cycle_anchor is None:
-        return Anchor(at=at)
+        return Anchor(at=at if spec.billing_mode == Subscription.BillingMode.CLASSIC else start)
     if spec.billing_cycle_anchor < at:
-        raise InvalidRequest("billing_cycle_anchor cannot be in the past.", param="billing_cycle_anchor")
+        raise InvalidRequest(
+            "billing_cycle_anchor cannot be in the past, or within the trial.", param="billing_cycle_anchor"
+        )
     latest = min(boundary(Anchor(at=at), cadence, 1) for cadence in cadences)
     if spec.billing_cycle_anchor > latest:
         raise InvalidRequest(
@@ -193,17 +222,23 @@ def _anchor(spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> An
     return Anchor(at=spec.billing_cycle_anchor)
 
 
-def _open_items(subscription: Subscription, items: Sequence[ItemSpec], prices: Sequence[Price], at: datetime) -> None:
-    for spec, price in zip(items, prices, strict=True):
-        quantity = None if price.is_metered else 1 if spec.quantity is None else spec.quantity
+def _open_items(subscription: Subscription, spec: SubscriptionSpec, prices: Sequence[Price], at: datetime) -> None:
+    slices = 0
+    for asked, price in zip(spec.items, prices, strict=True):
+        quantity = None if price.is_metered else 1 if asked.quantity is None else asked.quantity
         item = SubscriptionItem.objects.create(
             subscription=subscription,
             price=price,
             quantity=quantity,
-            metadata=dict(spec.metadata),
+            metadata=dict(asked.metadata),
             created_at=at,
         )
-        next_slice(item, subscription, start=at).save(force_insert=True)
+        if spec.backdate is None:
+            next_slice(item, subscription, start=at).save(force_insert=True)
+        else:
+            slices += open_backdated(item, subscription, at=at, prorate=spec.prorate)
+    if slices > MOST_BACKDATED:
+        raise too_many()
 
 
 def _bill_without_shares(subscription: Subscription) -> None:

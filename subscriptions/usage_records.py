@@ -85,7 +85,8 @@ def record_usage(
 
 def item_with_records(item_id: str) -> SubscriptionItem:
     """An item whose usage is recorded here. Raises NotFound, UsageRefused."""
-    item = SubscriptionItem.objects.select_related("price__meter", "subscription__customer").filter(pk=item_id).first()
+    live = SubscriptionItem.objects.live().select_related("price__meter", "subscription__customer")
+    item = live.filter(pk=item_id).first()
     if item is None:
         raise NotFound("subscription_item", item_id, param="id")
     price = item.price
@@ -105,8 +106,9 @@ def item_with_records(item_id: str) -> SubscriptionItem:
 
 
 def periods_of(item: SubscriptionItem) -> list[ItemPeriod]:
-    """Newest first, so that the open one leads."""
-    return list(item.periods.order_by("-starts_at", "-pk"))
+    """Those whose usage was recorded here, newest first, so that the open one leads."""
+    recorded = item.periods.filter(price__aggregate_usage__isnull=False)
+    return list(recorded.select_related("price__meter").order_by("-starts_at", "-pk"))
 
 
 def summary_id(period: ItemPeriod) -> str:
@@ -117,18 +119,18 @@ def summary_id(period: ItemPeriod) -> str:
 
 def summarize(item: SubscriptionItem, periods: Sequence[ItemPeriod]) -> list[UsageRecordSummary]:
     """The summaries of some of the periods of an item, in their order; each reads its usage with a query."""
-    customer, asked = item.subscription.customer, usage_question(item.price, item.pk)
     invoices = biller().invoices_of(periods)
     return [
-        UsageRecordSummary(
-            summary_id(period),
-            item.pk,
-            period,
-            invoices.get(period.pk),
-            usage(asked.meter, customer, start=period.starts_at, end=period.ends_at, only=asked.only).quantity,
-        )
+        UsageRecordSummary(summary_id(period), item.pk, period, invoices.get(period.pk), _used(item, period))
         for period in periods
     ]
+
+
+def _used(item: SubscriptionItem, period: ItemPeriod) -> Decimal:
+    """What was recorded in a period, at the price that held then."""
+    asked = usage_question(period.price, item.pk)
+    customer = item.subscription.customer
+    return usage(asked.meter, customer, start=period.starts_at, end=period.ends_at, only=asked.only).quantity
 
 
 def _check_time(item: SubscriptionItem, timestamp: datetime, now: datetime) -> None:

@@ -4,25 +4,34 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from api import metadata, resources
 from api.views import ResourceView
 from core import clock
-from core.errors import ResourceMissing
+from core.errors import NotSupported
 from subscriptions.cancel import Reason, cancel_subscription
 from subscriptions.change import UNSET, Cancellation, update_subscription
+from subscriptions.item_views import item_changes, proration
+from subscriptions.items import change_items
+from subscriptions.migrate import migrate_to_flexible
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
-from subscriptions.resources import SUBSCRIPTION, SUBSCRIPTION_ITEM
+from subscriptions.moves import ALWAYS_INVOICE, NONE
+from subscriptions.pause import Pause, Resumption, pause_subscription, resume_subscription
+from subscriptions.pause_collection import Collection
+from subscriptions.pause_serializers import PauseSubscription, ResumeSubscription
+from subscriptions.resources import SUBSCRIPTION
 from subscriptions.serializers import (
     CancelSubscription,
     CreateSubscription,
-    ListItems,
     ListSubscriptions,
+    MigrateSubscription,
     UpdateSubscription,
 )
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
+from subscriptions.trials import Trial
 
 
 class SubscriptionView(ResourceView):
@@ -31,7 +40,10 @@ class SubscriptionView(ResourceView):
         "create": CreateSubscription,
         "update": UpdateSubscription,
         "destroy": CancelSubscription,
+        "migrate": MigrateSubscription,
         "list": ListSubscriptions,
+        "pause": PauseSubscription,
+        "resume": ResumeSubscription,
     }
     deleting_actions = frozenset()  # DELETE cancels, and answers with the subscription
 
@@ -41,6 +53,8 @@ class SubscriptionView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
+        if "items" in given or given.get("billing_cycle_anchor") == "now":
+            change_items(id, item_changes(given), proration=proration(given), at=clock.now())
         changes: dict[str, Any] = {
             name: given[name] for name in ("collection_method", "days_until_due") if name in given
         }
@@ -53,9 +67,12 @@ class SubscriptionView(ResourceView):
             cancellation=Cancellation(
                 cancel_at=given.get("cancel_at", UNSET),
                 cancel_at_period_end=given.get("cancel_at_period_end", UNSET),
-                prorate=given.get("proration_behavior") != "none",
+                prorate=given.get("proration_behavior") != NONE,
+                invoice_now=given.get("proration_behavior") == ALWAYS_INVOICE,
                 reason=_reason(given),
             ),
+            collection=_collection(given),
+            trial=_trial(given),
             at=clock.now(),
         )
         return self._answer_fresh(subscription)
@@ -63,8 +80,23 @@ class SubscriptionView(ResourceView):
     def destroy(self, request: Request, id: str) -> Response:
         given = self.read()
         return self._answer_fresh(
-            cancel_subscription(id, at=clock.now(), invoice_now=given.get("invoice_now", False), reason=_reason(given))
+            cancel_subscription(
+                id,
+                at=clock.now(),
+                invoice_now=given.get("invoice_now", False),
+                prorate=given.get("prorate", False),
+                reason=_reason(given),
+            )
         )
+
+    def migrate(self, request: Request, id: str) -> Response:
+        return self._answer_fresh(migrate_to_flexible(id, at=clock.now()))
+
+    def pause(self, request: Request, id: str) -> Response:
+        return self._answer_fresh(pause_subscription(id, pause=_pause(self.read()), at=clock.now()))
+
+    def resume(self, request: Request, id: str) -> Response:
+        return self._answer_fresh(resume_subscription(id, resumption=_resumption(self.read()), at=clock.now()))
 
     def filter(self, queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
         """Of a clock's subscriptions only those asked for by customer or clock (as Stripe does)."""
@@ -85,16 +117,6 @@ class SubscriptionView(ResourceView):
         return self.answer(resources.retrieve(SUBSCRIPTION, subscription.pk))
 
 
-class SubscriptionItemView(ResourceView):
-    resource = SUBSCRIPTION_ITEM
-    params = {"list": ListItems}
-
-    def filter(self, queryset: QuerySet[SubscriptionItem], given: Mapping[str, Any]) -> QuerySet[SubscriptionItem]:
-        if not Subscription.objects.filter(pk=given["subscription"]).exists():
-            raise ResourceMissing("subscription", given["subscription"], param="subscription")
-        return super().filter(queryset, given).filter(subscription=given["subscription"])
-
-
 def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
     return SubscriptionSpec(
         items=[
@@ -106,8 +128,10 @@ def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
             for item in given["items"]
         ],
         billing_cycle_anchor=given.get("billing_cycle_anchor"),
+        backdate=given.get("backdate_start_date"),
         anchor_config=given.get("billing_cycle_anchor_config"),
         prorate=given.get("proration_behavior") != "none",
+        billing_mode=given.get("billing_mode", {}).get("type", Subscription.BillingMode.FLEXIBLE),
         collection_method=given.get("collection_method", Subscription.CollectionMethod.CHARGE_AUTOMATICALLY),
         days_until_due=given.get("days_until_due"),
         cancel_at=given.get("cancel_at"),
@@ -115,6 +139,41 @@ def _spec(given: Mapping[str, Any]) -> SubscriptionSpec:
         currency=given.get("currency"),
         description=given.get("description") or "",
         metadata=metadata.merge({}, given.get("metadata")),
+        trial=_trial(given) or Trial(),
+    )
+
+
+def _trial(given: Mapping[str, Any]) -> Trial | None:
+    settings = given.get("trial_settings", {}).get("end_behavior", {})
+    wished = Trial(given.get("trial_end"), given.get("trial_period_days"), settings.get("missing_payment_method"))
+    return None if wished == Trial() else wished
+
+
+def _collection(given: Mapping[str, Any]) -> Collection | None:
+    return Collection(**(given["pause_collection"] or {})) if "pause_collection" in given else None
+
+
+def _pause(given: Mapping[str, Any]) -> Pause:
+    bill_for = given.get("bill_for", {})
+    return Pause(
+        bill_usage=bill_for.get("outstanding_usage_through", {}).get("type") != "none",
+        credit_from=bill_for.get("unused_time_from", {}).get("type", "now"),
+        invoice_at_once=given.get("invoicing_behavior") == "invoice",
+    )
+
+
+def _resumption(given: Mapping[str, Any]) -> Resumption:
+    """The anchor comes as a word or as a hash; nothing can be paid yet that a resumption could wait for."""
+    if given.get("payment_behavior") == "resume_on_payment_success":
+        raise NotSupported(
+            "Waiting for a payment is not supported yet: pass payment_behavior=resume_on_payment_attempt.",
+            param="payment_behavior",
+        )
+    anchor = given.get("billing_cycle_anchor", "now")
+    return Resumption(
+        anchor=anchor if isinstance(anchor, str) else anchor["type"],
+        proration_behavior=given.get("proration_behavior", "create_prorations"),
+        proration_date=given.get("proration_date"),
     )
 
 
@@ -129,15 +188,16 @@ def _reason(given: Mapping[str, Any]) -> Reason | None:
 
 
 def _with_price(price: str) -> QuerySet[SubscriptionItem, str]:
-    return SubscriptionItem.objects.filter(price=price).values_list("subscription_id", flat=True)
+    return SubscriptionItem.objects.live().filter(price=price).values_list("subscription_id", flat=True)
 
 
 def _by_period(queryset: QuerySet[Subscription], given: Mapping[str, Any]) -> QuerySet[Subscription]:
     """Subscriptions with an item whose current period starts or ends within the bounds asked for."""
-    for name, column in (("current_period_start", "starts_at"), ("current_period_end", "ends_at")):
+    for name, column in (("current_period_start", "begun"), ("current_period_end", "ends_at")):
         if name in given:
             bounds = {f"{column}__{bound}": at for bound, at in given[name].items()}
-            periods = ItemPeriod.objects.open().filter(**bounds)
+            periods = ItemPeriod.objects.open().unpaused().annotate(begun=Coalesce("period_starts_at", "starts_at"))
+            periods = periods.filter(**bounds)
             queryset = queryset.filter(pk__in=periods.values_list("item__subscription_id", flat=True))
     return queryset
 

@@ -34,7 +34,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('customers', '0007_customer_email_any_case'),
-        ('invoices', '0008_subtotal_and_fewer_indexes'),
+        ('invoices', '0009_open_by_due_date'),
         ('subscriptions', '0008_fewer_indexes'),
     ]
 

@@ -37,6 +37,31 @@ CREATE TRIGGER invoices_invoiceline_frozen BEFORE UPDATE OR DELETE ON invoices_i
     FOR EACH ROW EXECUTE FUNCTION invoices_lines_of_drafts();
 """
 
+# An invoice may be stored as final at once, after its lines; it has to add up as one does that was a draft before.
+FINAL_ADDED = """
+CREATE FUNCTION invoices_final_added() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    wrong text;
+BEGIN
+    SELECT added.id INTO wrong FROM added LEFT JOIN LATERAL (
+        SELECT sum(amount) AS subtotal, sum(discount_total) AS discounts, sum(credit_total) AS credits,
+            sum(tax_total) AS tax, sum(inclusive_tax_total) AS inclusive_tax
+        FROM invoices_invoiceline WHERE invoice_id = added.id
+    ) AS of_lines ON true
+    WHERE added.status <> 'draft' AND (
+        coalesce(of_lines.subtotal, 0), coalesce(of_lines.discounts, 0), coalesce(of_lines.credits, 0),
+        coalesce(of_lines.tax, 0), coalesce(of_lines.inclusive_tax, 0)
+    ) <> (added.subtotal, added.discount_total, added.credit_total, added.tax_total, added.inclusive_tax_total)
+    LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'the lines of invoice % do not add up to its totals', wrong
+            USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER invoices_invoice_added AFTER INSERT ON invoices_invoice
+    REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION invoices_final_added();
+"""
 
 FILL = """
 ALTER TABLE invoices_invoice DISABLE TRIGGER invoices_invoice_frozen;
@@ -95,4 +120,5 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(DROP_LIKE, migrations.RunSQL.noop),
         migrations.RunSQL(LINES_TOGETHER, migrations.RunSQL.noop),
+        migrations.RunSQL(FINAL_ADDED, migrations.RunSQL.noop),
     ]

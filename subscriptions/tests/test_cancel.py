@@ -4,10 +4,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from core.errors import InvalidRequest, NotFound, NotSupported, ParametersExclusive
+from core.errors import InvalidRequest, NotFound, ParametersExclusive
 from customers.lifecycle import delete_customer
 from invoices.close import close_period
-from invoices.models import Invoice
+from invoices.models import Invoice, InvoiceItem
 from subscriptions.cancel import Reason, cancel_subscription
 from subscriptions.change import Cancellation, update_subscription
 from subscriptions.models import ItemPeriod, Subscription
@@ -106,13 +106,15 @@ def test_what_is_refused(metered: Subscription) -> None:
         change(metered, at=MIDDLE, cancel_at=FEB)
 
 
-def test_a_licensed_period_is_not_credited() -> None:
-    licensed = make.subscribe(make.customer(), make.price(unit="2000"))
-    with pytest.raises(NotSupported):
-        change(licensed, cancel_at=MIDDLE)
-    assert ends(licensed) == [FEB]
-    change(licensed, cancel_at=MIDDLE, prorate=False)
-    assert ends(licensed) == [MIDDLE]
+def test_a_licensed_period_that_is_shortened_is_credited_unless_told_otherwise() -> None:
+    """16 of 31 days of 31 dollars are left."""
+    for wish, credits in (({}, [-1600]), ({"prorate": False}, []), ({"invoice_now": True}, [])):
+        licensed = make.subscribe(make.customer(), make.price(unit="3100"))
+        change(licensed, cancel_at=MIDDLE, **wish)
+        assert ends(licensed) == [MIDDLE]
+        pending = InvoiceItem.objects.filter(subscription=licensed, invoice=None)
+        assert list(pending.values_list("amount", flat=True)) == credits
+    assert licensed.invoices.get(billing_reason="subscription_update").total == -1600
 
 
 def test_a_deleted_customer_takes_its_subscriptions_along(metered: Subscription) -> None:

@@ -56,7 +56,12 @@ def _totals(customer: Customer, invoices: Invoices) -> Iterator[str]:
 
 
 def _one_invoice_a_cycle(customer: Customer, invoices: Invoices) -> Iterator[str]:
-    cycles = Counter((invoice.subscription_id, invoice.billing_reason, invoice.period_end) for invoice in invoices)
+    once = (Invoice.BillingReason.SUBSCRIPTION_CREATE, Invoice.BillingReason.SUBSCRIPTION_CYCLE)  # changes make more
+    cycles = Counter(
+        (invoice.subscription_id, invoice.billing_reason, invoice.period_end)
+        for invoice in invoices
+        if invoice.billing_reason in once
+    )
     yield from (f"{count} invoices for {cycle}" for cycle, count in cycles.items() if count > 1)
 
 
@@ -66,10 +71,11 @@ def _periods_tile(customer: Customer, invoices: Invoices) -> Iterator[str]:
         for earlier, later in pairwise(periods):
             if earlier.ends_at != later.starts_at:
                 yield f"{item.pk}: {earlier} is followed by {later}"
-        if not periods or periods[0].starts_at != item.subscription.start_date:
-            yield f"{item.pk} does not begin with its subscription"
-        running = 0 if item.subscription.has_ended else 1
-        if sum(period.closed_at is None for period in periods) != running:
+        begins = item.subscription.start_date if item.created_at == item.subscription.created_at else item.created_at
+        if not periods or periods[0].starts_at != begins:
+            yield f"{item.pk} does not begin with its subscription, or when it was added"
+        running = 0 if item.subscription.has_ended or item.deleted_at else 1
+        if sum(period.runs for period in periods) != running:
             yield f"{item.pk} has not {running} open period"
 
 
@@ -85,7 +91,7 @@ def _ends(customer: Customer, invoices: Invoices) -> Iterator[str]:
 
 def _billed_once(customer: Customer, invoices: Invoices) -> Iterator[str]:
     """Each closed and invoiced period of a metered item is on one invoice; one that is open, on none."""
-    periods = ItemPeriod.objects.filter(item__subscription__customer=customer, item__price__meter__isnull=False)
+    periods = ItemPeriod.objects.filter(item__subscription__customer=customer, price__meter__isnull=False)
     for period in periods:
         billing = {
             line.invoice_id for invoice in invoices for line in invoice.lines.all() if line.item_period == period

@@ -18,13 +18,26 @@ from invoices.close import close_period
 from invoices.finalize import finalize_if_due
 from subscriptions.models import Subscription
 from tests.faults import broken
-from tests.faults.accounts import FEB, HOUR, Account, Catalog, catalog, differences, picture, subscribed, with_draft
+from tests.faults.accounts import (
+    FEB,
+    HOUR,
+    Account,
+    Catalog,
+    catalog,
+    differences,
+    in_trial,
+    paused,
+    picture,
+    subscribed,
+    with_draft,
+)
 from tests.faults.invariants import violations
 from tests.faults.steps import AFTER_COMMIT, BEFORE_COMMIT, LONGEST_WAIT, crash_at, die_at, steps_of
 from tests.make import JAN
 from tests.stack import wait_for
 
 pytestmark = pytest.mark.django_db(transaction=True)
+TRIAL_END = JAN + 14 * 24 * HOUR
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -58,21 +71,38 @@ class Caller:
         answer = self.client.delete(f"/v1/subscriptions/{self.account.subscription.pk}?invoice_now=true")
         assert answer.status_code in (200, 404), answer.content  # 404: an earlier call has done it
 
+    def change(self) -> None:
+        """More seats, and no more tokens, whose use is invoiced at once."""
+        subscription = self.account.subscription
+        seat, tokens = subscription.items.order_by("quantity")  # what is metered has none
+        data = {"items[0][id]": seat.pk, "items[0][quantity]": "3", "items[1][id]": tokens.pk}
+        data |= {"items[1][deleted]": "true", "proration_behavior": "always_invoice"}
+        self.post(f"/v1/subscriptions/{subscription.pk}", **data)
+
     def subscribe(self) -> None:
         prices = Subscription.objects.get(pk=self.account.subscription.pk).items.values_list("price_id", flat=True)
         items = {f"items[{number}][price]": price for number, price in enumerate(prices)}
         self.post("/v1/subscriptions", customer=self.customer.pk, **items)
+
+    def pause(self) -> None:
+        self.post(f"/v1/subscriptions/{self.account.subscription.pk}/pause", invoicing_behavior="invoice")
+
+    def resume(self) -> None:
+        self.post(f"/v1/subscriptions/{self.account.subscription.pk}/resume")
+
+    def end_trial(self) -> None:
+        self.post(f"/v1/subscriptions/{self.account.subscription.pk}", trial_end="now")
 
     def pay(self) -> None:
         invoice = self.account.invoice(billing_reason="subscription_create")
         self.post(f"/v1/invoices/{invoice.pk}/pay", paid_out_of_band="true")
 
 
-def caller(things: Catalog) -> Caller:
+def caller(things: Catalog, build: Callable[..., Account] = subscribed) -> Caller:
     _, secret = create_api_key("crash", JAN)
     client = Client(headers={"Authorization": f"Bearer {secret}"})
     client.get("/v1/customers")  # the first call notes the use of the key
-    return Caller(subscribed(things, on_clock=True), client)
+    return Caller(build(things, on_clock=True), client)
 
 
 def advancing(things: Catalog) -> Account:
@@ -104,7 +134,16 @@ CASES = {
         sweep_all,
     ),
     "create_subscription": Case(caller, Caller.subscribe, Caller.subscribe),
+    "change_items": Case(caller, Caller.change, Caller.change),
     "cancel_subscription": Case(caller, Caller.cancel, Caller.cancel),
+    "pause_subscription": Case(caller, Caller.pause, Caller.pause),
+    "resume_subscription": Case(lambda things: caller(things, paused), Caller.resume, Caller.resume),
+    "end_trial": Case(lambda things: caller(things, in_trial), Caller.end_trial, Caller.end_trial),
+    "close_trial": Case(
+        in_trial,
+        lambda made: close_period(made.subscription.pk, TRIAL_END),
+        lambda made: sweep(timeline.work("close_periods"), TRIAL_END),
+    ),
     "pay_invoice": Case(caller, Caller.pay, Caller.pay),
     "advance": Case(advancing, lambda made: advance(made.clock.pk), carry_on),
 }

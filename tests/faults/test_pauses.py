@@ -22,7 +22,11 @@ from invoices.finalize import finalize_if_due
 from invoices.models import Invoice
 from invoices.settle import pay_invoice, void_invoice
 from subscriptions.cancel import cancel_subscription
+from subscriptions.items import change_items
 from subscriptions.models import ItemPeriod
+from subscriptions.moves import ALWAYS_INVOICE, Proration
+from subscriptions.pause import pause_subscription
+from subscriptions.plan import ItemChange
 from tests import make
 from tests.faults import broken
 from tests.faults.accounts import FEB, HOUR, MAR, Account, Catalog, catalog, subscribed, with_draft
@@ -46,6 +50,13 @@ def finalize(account: Account) -> Verb:
 
 def cancel(account: Account) -> Verb:
     return lambda: cancel_subscription(account.subscription.pk, at=MAR - SECOND, invoice_now=True)
+
+
+def change(account: Account) -> Verb:
+    seat = account.subscription.items.get(quantity__isnull=False)
+    more = [ItemChange(id=seat.pk, quantity=3)]
+    now = Proration(ALWAYS_INVOICE)
+    return lambda: change_items(account.subscription.pk, more, at=MAR - SECOND, proration=now)
 
 
 def record(account: Account) -> Verb:
@@ -72,8 +83,19 @@ def update(account: Account) -> Verb:
     return lambda: update_customer(account.customer.pk, changes={"name": "Grace"})
 
 
-VERBS = (close, finalize, cancel, record, pay, void, update)
-AT_EVERY_STEP = {(close, finalize), (close, cancel), (finalize, record)}
+def pause(account: Account) -> Verb:
+    return lambda: pause_subscription(account.subscription.pk, at=MAR - SECOND)
+
+
+VERBS = (close, finalize, cancel, change, record, pay, void, update, pause)
+AT_EVERY_STEP = {
+    (close, finalize),
+    (close, cancel),
+    (change, close),
+    (finalize, record),
+    (pause, close),
+    (pause, cancel),
+}
 PAIRS = list(product(VERBS, VERBS))
 
 

@@ -11,10 +11,24 @@ from invoices.finalize import finalize_if_due
 from invoices.models import Invoice
 from invoices.settle import pay_invoice, void_invoice
 from subscriptions.cancel import cancel_subscription
+from subscriptions.change import update_subscription
 from subscriptions.models import Subscription
+from subscriptions.pause import pause_subscription, resume_subscription
+from subscriptions.trials import Trial
 from tests import make
 from tests.faults import broken
-from tests.faults.accounts import FEB, HOUR, MAR, catalog, differences, picture, subscribed, with_draft
+from tests.faults.accounts import (
+    FEB,
+    HOUR,
+    MAR,
+    catalog,
+    differences,
+    in_trial,
+    paused,
+    picture,
+    subscribed,
+    with_draft,
+)
 from tests.faults.invariants import violations
 from tests.faults.steps import Run, Verb, at_once
 from tests.make import JAN
@@ -110,6 +124,45 @@ def test_one_of_eight_cancellations_counts() -> None:
     assert refusals(runs) == THREADS - 1
     assert violations(account.customer) == []
     assert Invoice.objects.filter(customer=account.customer, billing_reason="subscription_update").count() == 1
+
+
+def test_one_of_eight_pauses_counts_and_one_of_eight_resumptions() -> None:
+    things = catalog()
+    account, alone = subscribed(things), paused(things)
+    at = JAN + 24 * HOUR
+
+    runs = race(lambda: pause_subscription(account.subscription.pk, at=at))
+
+    assert refusals(runs) == THREADS - 1
+    make.event(account.customer, value="1000", at=at)
+    assert violations(account.customer) == []
+    assert differences(picture(alone.customer), picture(account.customer)) == []
+    resume_subscription(alone.subscription.pk, at=FEB + HOUR)
+
+    runs = race(lambda: resume_subscription(account.subscription.pk, at=FEB + HOUR))
+
+    assert refusals(runs) == THREADS - 1
+    assert violations(account.customer) == []
+    assert differences(picture(alone.customer), picture(account.customer)) == []
+
+
+def test_a_trial_ends_once_however_often_it_is_ended() -> None:
+    """By its time, and by callers."""
+    things = catalog()
+    alone, account = in_trial(things), in_trial(things)
+    at = JAN + 14 * 24 * HOUR
+    close_period(alone.subscription.pk, at)
+
+    def end(which: int) -> Verb:
+        if which % 2:
+            return lambda: close_period(account.subscription.pk, at)
+        return lambda: update_subscription(account.subscription.pk, changes={}, trial=Trial(end="now"), at=at)
+
+    runs = at_once(*map(end, range(THREADS)))
+
+    assert errors(runs) == []
+    assert violations(account.customer) == []
+    assert differences(picture(alone.customer), picture(account.customer)) == []
 
 
 def test_paying_and_voiding_exclude_each_other() -> None:

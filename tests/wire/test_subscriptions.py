@@ -208,9 +208,20 @@ def test_an_event_at_the_start_counts_and_one_at_the_end_does_not(wire: Wire) ->
         ({"currency": "eur"}, "currency", None),
         ({"cancel_at": JAN}, "cancel_at", None),
         ({"cancel_at": FEB, "cancel_at_period_end": True}, "cancel_at", "parameters_exclusive"),
-        ({"proration_behavior": "always_invoice"}, "proration_behavior", None),
-        ({"billing_mode": {"type": "classic"}}, "billing_mode[type]", None),
-        ({"trial_period_days": 7}, "trial_period_days", "parameter_unknown"),
+        ({"proration_behavior": "sometimes"}, "proration_behavior", None),
+        ({"billing_mode": {"type": "rigid"}}, "billing_mode[type]", None),
+        (
+            {"billing_mode": {"type": "classic", "flexible": {"proration_discounts": "included"}}},
+            "billing_mode[flexible]",
+            None,
+        ),
+        ({"backdate_start_date": JAN + 1}, "backdate_start_date", None),
+        (
+            {"backdate_start_date": JAN - 1, "billing_cycle_anchor_config": {"day_of_month": 1}},
+            "billing_cycle_anchor_config",
+            None,
+        ),
+        ({"trial_from_plan": True}, "trial_from_plan", "parameter_unknown"),
         ({"description": "d" * 501}, "description", None),
     ],
 )
@@ -255,7 +266,7 @@ def test_updates(wire: Wire) -> None:
     back = update(subscription.id, {"collection_method": "charge_automatically", "description": ""})
     assert (back.days_until_due, back.description) == (None, None)
     assert invalid(update, subscription.id, {"days_until_due": 3}).param == "days_until_due"
-    assert invalid(update, subscription.id, {"items": [{"price": "p"}]}).code == "parameter_unknown"
+    assert invalid(update, subscription.id, {"trial_from_plan": True}).code == "parameter_unknown"
     missing(update, "sub_none", {"description": "d"})
 
 
@@ -294,7 +305,6 @@ def test_canceling_now_with_an_invoice_bills_the_usage(wire: Wire) -> None:
         "subscription_update",
     )
     assert (last.period_start, last.period_end) == (JAN, JAN + DAY)
-    assert invalid(wire.v1.subscriptions.cancel, subscription.id, {"prorate": True}).param == "prorate"
 
 
 def test_canceling_at_the_end_of_the_period(wire: Wire) -> None:
@@ -363,14 +373,13 @@ def test_canceling_at_the_first_or_last_period_end(wire: Wire) -> None:
         assert going.cancel_at == end
     wire.v1.subscriptions.update(subscription.id, {"cancel_at": ""})
     assert invalid(wire.v1.subscriptions.update, subscription.id, {"cancel_at_period_end": True}).param
-
-
-def test_a_licensed_item_is_not_credited_yet(wire: Wire) -> None:
-    subscription = wire.subscribe(wire.customer(wire.clock()), wire.price())
-    at = {"cancel_at": JAN + DAY}
-    assert invalid(wire.v1.subscriptions.update, subscription.id, at).param == "cancel_at"
-    going = wire.v1.subscriptions.update(subscription.id, at | {"proration_behavior": "none"})
-    assert periods(going) == [(JAN, JAN + DAY)]
+    # Nothing of this is billed in advance, so it is billed until now; a licensed item is to the end of its period.
+    billed = {"cancel_at": "max_billed_until"}
+    assert invalid(wire.v1.subscriptions.update, subscription.id, billed).param == "cancel_at"
+    wire.v1.subscription_items.create(
+        {"subscription": subscription.id, "price": wire.price(interval="day", count=10).id}
+    )
+    assert wire.v1.subscriptions.update(subscription.id, billed).cancel_at == JAN + 10 * DAY
 
 
 def test_a_licensed_item_that_ends_within_its_first_period_bills_its_share(wire: Wire) -> None:

@@ -1,0 +1,12 @@
+"""Thin doors for the worker: each asks the timeline for due rows and does them one by one."""
+
+from celery import shared_task
+
+from core import clock
+from core.sweep import sweep
+from subscriptions.pause_collection import RESUME
+
+
+@shared_task
+def resume_due_collections() -> None:
+    sweep(RESUME, clock.now())
