@@ -81,7 +81,7 @@ def corrections_for(subscriptions: Sequence[Subscription], at: datetime) -> list
     then have the corrections. The caller holds the customers' locks, and the subscriptions have their customers."""
     customers = {subscription.customer_id: subscription.customer for subscription in subscriptions}
     recent = ItemPeriod.objects.filter(
-        item__subscription__in=subscriptions,
+        item__subscription__any_of=[subscription.pk for subscription in subscriptions],
         ends_at__gte=at - WINDOW,
         outcome=ItemPeriod.Outcome.INVOICED,
         price__meter__isnull=False,
@@ -103,7 +103,7 @@ def correct_many(period_ids: Sequence[str], at: datetime) -> set[str]:
     had changed."""
     ids = [int(id) for id in period_ids]
     with transaction.atomic():
-        owners = Customer.objects.filter(subscriptions__items__periods__in=ids).values_list("pk", flat=True)
+        owners = Customer.objects.filter(subscriptions__items__periods__any_of=ids).values_list("pk", flat=True)
         rows = _correct(ids, lock_customers(owners, skip_locked=True), at)
         return {str(row.item_period_id) for row in rows}
 
@@ -124,7 +124,8 @@ def last_readings(period_ids: Iterable[int]) -> list[Reading]:
 def differences(readings: Sequence[Reading]) -> list[Difference]:
     """Those periods whose usage is another now, with every event acknowledged before this call."""
     meters = Meter.objects.in_bulk({reading.meter for reading in readings})
-    customers = Customer.objects.only("ref").in_bulk({reading.customer for reading in readings})
+    owners = Customer.objects.only("ref").filter(pk__any_of=list({reading.customer for reading in readings}))
+    customers = {customer.pk: customer for customer in owners}
     asked = [
         Question(
             meters[reading.meter],
@@ -168,8 +169,9 @@ def _pages(at: datetime, clock: str | None) -> Iterator[list[int]]:
         page = recent.filter(created_at__gte=last[0]).exclude(created_at=last[0], pk__lte=last[1])
         rows = list(page.values_list("created_at", "pk")[:PAGE])
         yield list(
-            ItemPeriod.objects.filter(invoice_lines__invoice__in=[pk for _, pk in rows], ends_at__gte=at - WINDOW)
+            ItemPeriod.objects.filter(invoice_lines__invoice__any_of=[pk for _, pk in rows], ends_at__gte=at - WINDOW)
             .filter(price__meter__isnull=False)
+            .order_by()
             .values_list("pk", flat=True)
             .distinct()
         )
