@@ -102,6 +102,7 @@ UNFOLD: dict[str, Any] = {
                 _item("Invoices", "receipt_long", "invoices_invoice"),
                 _item("Invoice items", "playlist_add", "invoices_invoiceitem"),
                 _item("Credit notes", "undo", "invoices_creditnote"),
+                _item("Late usage", "more_time", "invoices_lateusage"),
             ),
             _group(
                 "System",

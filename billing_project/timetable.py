@@ -29,6 +29,9 @@ TIMETABLE: dict[str, Entry] = {
     "finalize due invoices": Entry(
         "invoices.tasks.finalize_due_invoices", 20, "Finalizes drafts whose time of grace is over."
     ),
+    "correct late usage": Entry(
+        "invoices.tasks.correct_late_usage", 900, "Finds usage that changed after its invoice was final."
+    ),
     "mark past due subscriptions": Entry(
         "invoices.tasks.mark_past_due_subscriptions", 60, "Marks those whose invoice was sent and is not paid in time."
     ),

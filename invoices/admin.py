@@ -26,6 +26,7 @@ from invoices.event_lines import lines_that_read
 from invoices.finalize import finalize_invoice
 from invoices.item_admin import choices_of
 from invoices.item_admin_forms import InvoiceForm, LineForm, LineFormSet
+from invoices.late_usage_admin import LateUsageAdmin as LateUsageAdmin  # for Django to find it
 from invoices.lines import add_lines
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.preview import NothingUpcoming, preview_next

@@ -10,6 +10,7 @@ from typing import Any
 from invoices.close import name_latest, newest_first, stop_advancing, take_pending
 from invoices.finalize import freeze
 from invoices.gather import Wanted, gather, pending_items
+from invoices.late_usage import corrections_for
 from invoices.models import Invoice, InvoiceItem
 from invoices.pause import keep_paused, settle_paused
 from invoices.write import computed_invoice, insert_invoices, new_invoice
@@ -66,6 +67,7 @@ def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) 
     close_slices((period for period in others if period.kind != Kind.REGULAR), at=at, outcome=Outcome.FREE)
     if not invoice_now:
         return None
+    corrections_for([subscription], at)
     return _invoice(subscription, used, _pending(subscription), Reason.SUBSCRIPTION_UPDATE, at=at)
 
 

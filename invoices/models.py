@@ -11,6 +11,7 @@ from core.ids import IdField
 from customers.models import Customer
 from invoices.credit_note_models import CreditNote as CreditNote  # these for Django to find them
 from invoices.credit_note_models import CreditNoteLine as CreditNoteLine
+from invoices.late_usage_models import LateUsage as LateUsage
 from meters.event_sql import Snapshot
 from meters.models import Meter
 from pricing.models import Price

@@ -5,8 +5,9 @@ from api.search_fields import LATER, Field, Kind
 from invoices.credit_note_serializers import CreditNoteLineObject, CreditNoteObject
 from invoices.discount_serializers import discounts_by_invoice
 from invoices.item_serializers import ItemObject
+from invoices.late_usage_serializers import LateUsageObject
 from invoices.line_serializers import LineObject
-from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceItem, InvoiceLine
+from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceItem, InvoiceLine, LateUsage
 from invoices.serializers import InvoiceObject
 
 LINE_ITEM = register(
@@ -95,3 +96,18 @@ INVOICE_ITEM = register(
     )
 )
 fill(INVOICE.name, "discounts", discounts_by_invoice)
+LATE_USAGE = register(
+    Resource(
+        name="billing.late_usage",
+        kind="late usage",
+        path="/v1/billing/late_usages",
+        model=LateUsage,
+        serializer=LateUsageObject,
+        expandable={
+            "customer": "customer",
+            "invoice": "invoice",
+            "subscription": "subscription",
+        },
+        related=("customer", "item_period", "line__price__meter"),
+    )
+)

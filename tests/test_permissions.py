@@ -27,6 +27,7 @@ KNOWN = {
     "subscription_schedules:read", "subscription_schedules:write",
     "invoices:read", "invoices:write", "credit_notes:read", "credit_notes:write",
     "invoiceitems:read", "invoiceitems:write",
+    "late_usages:read", "late_usages:write",
     "portal_sessions:write",
 }  # fmt: skip
 ROUTES = sorted(served(get_resolver().url_patterns), key=str)
