@@ -1,5 +1,6 @@
 """What the next invoice of a subscription would be if its period ended with the usage so far."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,8 +40,11 @@ def next_subscription(customer: Customer) -> Subscription:
     return first.item.subscription
 
 
-def preview_next(subscription: Subscription, *, at: datetime) -> tuple[Invoice, list[InvoiceLine]]:
-    """The upcoming invoice, computed as the real one is, and not stored.
+def preview_next(
+    subscription: Subscription, *, at: datetime, recurring: bool = False
+) -> tuple[Invoice, list[InvoiceLine]]:
+    """The upcoming invoice, computed as the real one is, and not stored; `recurring` leaves out what will not come
+    again: invoice items, trials, shares of periods.
 
     Raises NothingUpcoming for a subscription that has ended or has nothing to bill at its next boundary.
     """
@@ -48,10 +52,12 @@ def preview_next(subscription: Subscription, *, at: datetime) -> tuple[Invoice, 
     closing = find_next(subscription)
     if closing is None:
         raise NothingUpcoming(f"No upcoming invoices for subscription: {subscription.pk}")
-    items = take_pending(pending_items([subscription.customer]), subscription)
+    items = [] if recurring else take_pending(pending_items([subscription.customer]), subscription)
     (content,) = gather([Wanted(subscription.customer, closing.boundary, subscription, closing.billed(), items)])
     if content.is_empty:
         raise NothingUpcoming(f"No upcoming invoices for subscription: {subscription.pk}")
+    if recurring:
+        content = replace(content, billables=[replace(one, whole=None, trial=None) for one in content.billables])
     invoice = new_invoice(
         subscription.customer,
         subscription,
@@ -62,7 +68,12 @@ def preview_next(subscription: Subscription, *, at: datetime) -> tuple[Invoice, 
         period_end=closing.boundary,
         due_date=due_date(subscription, closing.boundary),
     )
-    return invoice, rows(computed_invoice(invoice, content))
+    lines = rows(computed_invoice(invoice, content))
+    known = {item.pk: item for item in items}
+    for line in lines:
+        line.invoice = invoice
+        line.invoice_item = known.get(line.invoice_item_id or "")  # it may be gone when the line is shown
+    return invoice, lines
 
 
 def preview_draft(draft: Invoice) -> tuple[Invoice, list[InvoiceLine]]:

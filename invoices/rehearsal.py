@@ -18,12 +18,17 @@ OF_CHANGES = (Invoice.BillingReason.SUBSCRIPTION_CREATE, Invoice.BillingReason.S
 
 
 def rehearse(
-    act: Callable[[], Subscription], *, at: datetime, subscription: Subscription | None = None
+    act: Callable[[], Subscription],
+    *,
+    at: datetime,
+    subscription: Subscription | None = None,
+    recurring: bool = False,
 ) -> tuple[Invoice, list[InvoiceLine]]:
     """The invoice that `act` makes at once, or else the upcoming one of its subscription; nothing of it stays.
 
-    `subscription` is the one that is changed, if it is there already. Raises what `act` raises; NothingUpcoming where
-    no invoice is to come. Keeps the locks of `act` until the caller's transaction ends.
+    `subscription` is the one that is changed, if it is there already; `recurring` as in `preview_next`. Raises what
+    `act` raises; NothingUpcoming where no invoice is to come. Keeps the locks of `act` until the caller's transaction
+    ends.
     """
     with transaction.atomic():
         start = transaction.savepoint()
@@ -32,7 +37,9 @@ def rehearse(
             changed = act()
             made = changed.invoices.filter(billing_reason__in=OF_CHANGES).exclude(pk__in=known)
             invoice = made.select_related("customer__test_clock", "subscription").order_by("-created_at", "-pk").first()
-            return _as_upcoming(invoice) if invoice else preview_next(changed, at=at)
+            if invoice and not recurring:
+                return _as_upcoming(invoice)
+            return preview_next(changed, at=at, recurring=recurring)
         finally:
             transaction.savepoint_rollback(start)
 

@@ -23,26 +23,6 @@ class PayInvoice(Params):
     paid_out_of_band = params.Boolean()
 
 
-class PreviewInvoice(Params):
-    later = (
-        "automatic_tax",
-        "customer_account",
-        "currency",
-        "customer_details",
-        "discounts",
-        "invoice_items",
-        "issuer",
-        "on_behalf_of",
-        "preview_mode",
-        "schedule",
-        "schedule_details",
-        "subscription_details",
-    )
-
-    customer = params.String()
-    subscription = params.String()
-
-
 class ListInvoices(ListParams):
     later = ("customer_account",)
 

@@ -11,32 +11,24 @@ from api import resources
 from api.lists import page_of
 from api.views import ResourceView
 from core import clock
-from core.errors import ParameterMissing, ResourceMissing
-from customers.models import Customer
+from core.errors import ParameterMissing
 from invoices import lines, settle
 from invoices.draft_serializers import CreateInvoice, UpdateInvoice, draft_changes
 from invoices.drafts import NewInvoice, create_invoice, delete_invoice, update_invoice
 from invoices.finalize import finalize_invoice
 from invoices.line_params import AddLines, RemoveLines, UpdateLine, UpdateLines, line_wish
 from invoices.models import Invoice, InvoiceLine
-from invoices.preview import (
-    find_preview,
-    find_subscription,
-    is_preview,
-    keep_preview,
-    next_subscription,
-    preview_next,
-)
+from invoices.preview import find_preview, is_preview, keep_preview
+from invoices.preview_serializers import PreviewInvoice
 from invoices.resources import INVOICE, LINE_ITEM
 from invoices.revise import create_revision
 from invoices.serializers import (
     FinalizeInvoice,
     ListInvoices,
     PayInvoice,
-    PreviewInvoice,
     show_preview,
 )
-from subscriptions.models import Subscription
+from invoices.what_if import preview
 
 
 class InvoiceView(ResourceView):
@@ -116,7 +108,7 @@ class InvoiceView(ResourceView):
 
     def create_preview(self, request: Request) -> Response:
         at = clock.now()
-        invoice, shown = preview_next(_subscription(self.read()), at=at)
+        invoice, shown = preview(self.read(), at=at)
         body, all_lines = show_preview(invoice, shown)
         keep_preview(invoice.pk, body=body, lines=all_lines, at=at)
         return self.answer_object(body)
@@ -155,15 +147,3 @@ class LineView(ResourceView):
     def update(self, request: Request, id: str, line: str) -> Response:
         at = clock.now()
         return self.answer(lines.update_line(id, line, line_wish(self.read(), at=at), at=at))
-
-
-def _subscription(given: Mapping[str, Any]) -> Subscription:
-    """The subscription to preview: the one named, or the customer's that renews next."""
-    if "subscription" in given:
-        return find_subscription(given["subscription"], given.get("customer"))
-    if "customer" not in given:
-        raise ParameterMissing("customer", "You must provide customer or subscription.")
-    customer = Customer.objects.live().filter(pk=given["customer"]).first()
-    if customer is None:
-        raise ResourceMissing("customer", given["customer"], param="customer")
-    return next_subscription(customer)
