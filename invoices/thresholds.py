@@ -145,16 +145,17 @@ def _accrued(subscriptions: Sequence[Subscription], *, until: datetime) -> list[
 def _reason(
     subscription: Subscription, slices: Sequence[ItemPeriod], content: Content, before: dict[int, Decimal]
 ) -> dict[str, Any] | None:
-    """Which thresholds are reached, as an invoice keeps it; None where none is."""
-    if not content.billables:
+    """Which thresholds are reached, as an invoice keeps it; None where none is, or nothing is used that is not billed:
+    flat fees alone would be billed again and again."""
+    used: dict[str, Decimal] = defaultdict(Decimal)
+    for billable in content.billables:
+        used[billable.item] += _new_usage(billable, before)
+    if not any(used.values()):
         return None
     totals = build_invoice(content).totals
     accrued = totals.subtotal - totals.discount_total - totals.credit_total
     amount = subscription.threshold_amount
     by_amount = amount is not None and accrued >= amount
-    used: dict[str, Decimal] = defaultdict(Decimal)
-    for billable in content.billables:
-        used[billable.item] += _new_usage(billable, before)
     wanted = {slice_.item_id: slice_.item.threshold_usage for slice_ in slices}
     by_usage = [
         {"subscription_item": item, "usage_gte": usage}

@@ -268,6 +268,17 @@ def test_a_preview_takes_off_what_was_billed() -> None:
     assert ([line.amount for line in lines], invoice.total) == ([1007, -1000], 7)
 
 
+@pytest.mark.parametrize("resets", [False, True])
+def test_a_flat_fee_without_usage_reaches_nothing(resets: bool) -> None:
+    customer, subscription = started(amount(900, resets=resets), tiers=[("10", "0", "900"), (None, "1", None)])
+    assert check_threshold(subscription.pk, TEN)
+    assert invoices() == []
+    make.event(customer, value="1", at=JAN)
+    for _ in range(3):
+        check_threshold(subscription.pk, TEN)
+    assert [invoice.total for invoice in invoices()] == [900]
+
+
 def test_thresholds_that_are_taken_away_bill_nothing() -> None:
     customer, subscription = started(amount(500), unit="1")
     make.event(customer, value="1000", at=JAN)
