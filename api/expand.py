@@ -147,13 +147,12 @@ def _children(value: Any) -> list[dict[str, Any]]:
 
 
 def _holders(objects: Iterable[dict[str, Any]], name: str) -> list[tuple[dict[str, Any], str]]:
-    """For each object the hash, and the key in it, that the dotted `name` leads to, if it leads anywhere."""
+    """For each object the hashes, and the key in them, that the dotted `name` leads to, if it leads anywhere.
+
+    A step may be a list of hashes, as in `phases.items.price`.
+    """
     *inner, key = name.split(".")
-    holders = []
-    for found in objects:
-        hash_: Any = found
-        for step in inner:
-            hash_ = hash_.get(step) if isinstance(hash_, dict) else None
-        if isinstance(hash_, dict) and key in hash_:
-            holders.append((hash_, key))
-    return holders
+    hashes = list(objects)
+    for step in inner:
+        hashes = [child for hash_ in hashes for child in _children(hash_.get(step))]
+    return [(hash_, key) for hash_ in hashes if key in hash_]

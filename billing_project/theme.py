@@ -98,7 +98,11 @@ UNFOLD: dict[str, Any] = {
             _group(
                 "Billing",
                 _item("Subscriptions", "autorenew", "subscriptions_subscription"),
+                _item("Schedules", "event_upcoming", "subscriptions_subscriptionschedule"),
                 _item("Invoices", "receipt_long", "invoices_invoice"),
+                _item("Invoice items", "playlist_add", "invoices_invoiceitem"),
+                _item("Credit notes", "undo", "invoices_creditnote"),
+                _item("Late usage", "more_time", "invoices_lateusage"),
             ),
             _group(
                 "System",

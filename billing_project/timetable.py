@@ -14,6 +14,9 @@ class Entry:
 
 TIMETABLE: dict[str, Entry] = {
     "heartbeat": Entry("core.tasks.heartbeat", 5, "Shows that beat, broker and worker work; see /readyz."),
+    "advance due schedules": Entry(
+        "subscriptions.tasks.advance_due_schedules", 20, "Begins each phase of a schedule whose time has come."
+    ),
     "close due periods": Entry(
         "invoices.tasks.close_due_periods", 20, "Makes the draft invoice of each period that has ended."
     ),
@@ -25,6 +28,9 @@ TIMETABLE: dict[str, Entry] = {
     ),
     "finalize due invoices": Entry(
         "invoices.tasks.finalize_due_invoices", 20, "Finalizes drafts whose time of grace is over."
+    ),
+    "correct late usage": Entry(
+        "invoices.tasks.correct_late_usage", 900, "Finds usage that changed after its invoice was final."
     ),
     "mark past due subscriptions": Entry(
         "invoices.tasks.mark_past_due_subscriptions", 60, "Marks those whose invoice was sent and is not paid in time."

@@ -17,7 +17,13 @@ Run = Callable[[Any, datetime, Mapping[str, Any]], Any]
 
 
 class Confirmation(forms.Form):
-    """Nothing more to ask. A subclass has fields; it gets the row it is about."""
+    """Nothing more to ask. A subclass has fields; it gets the row it is about.
+
+    One that has a `preview` of what would be done shows it by its `preview_template`.
+    """
+
+    preview: Any = None
+    preview_template: str = ""
 
     def __init__(self, *args: Any, row: Any = None, **kwargs: Any) -> None:
         self.row = row

@@ -1,13 +1,15 @@
-"""The geometry of small bar charts, for templates that draw them as SVG. Pure.
+"""The geometry of small bar charts and strips of time, for templates that draw them as SVG. Pure.
 
 A chart is drawn in units of its own `width` by `height`; the page scales it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
-WIDTH, HEIGHT = 600, 120
+WIDTH, HEIGHT, STRIP_HEIGHT = 600, 120, 40
+SECOND = timedelta(seconds=1)
 GAP = Decimal("0.2")  # of the width of a bar
 ONE_PLACE = Decimal("0.1")
 
@@ -58,3 +60,31 @@ def _bar(x: Decimal, width: Decimal, share: Decimal, words: tuple[str, str]) -> 
 
 def _rounded(value: Decimal) -> Decimal:
     return value.quantize(ONE_PLACE, rounding=ROUND_HALF_UP)
+
+
+@dataclass(frozen=True)
+class Block:
+    x: Decimal
+    width: Decimal
+
+
+@dataclass(frozen=True)
+class TimeStrip:
+    """Spans of time one after the other, each as wide as it is long; `now` is where the present is, if within."""
+
+    blocks: tuple[Block, ...]
+    now: Decimal | None
+    width: int = WIDTH
+    height: int = STRIP_HEIGHT
+
+
+def time_strip(spans: Sequence[tuple[datetime, datetime]], *, now: datetime) -> TimeStrip:
+    """Blocks of the given (start, end), in order of time; there is at least one, and none is empty."""
+    first, last = spans[0][0], spans[-1][1]
+    whole = Decimal((last - first) // SECOND)
+
+    def place(at: datetime) -> Decimal:
+        return _rounded(WIDTH * Decimal((at - first) // SECOND) / whole)
+
+    blocks = tuple(Block(place(start), max(place(end) - place(start), Decimal(1))) for start, end in spans)
+    return TimeStrip(blocks, place(now) if first <= now < last else None)

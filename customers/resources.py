@@ -48,6 +48,6 @@ BALANCE_TRANSACTION = register(
         path="/v1/customers",
         model=CustomerBalanceTransaction,
         serializer=BalanceTransactionObject,
-        expandable={"customer": "customer", "invoice": "invoice"},
+        expandable={"credit_note": "credit_note", "customer": "customer", "invoice": "invoice"},
     )
 )

@@ -12,18 +12,25 @@ from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSplitDateTimeWidget, UnfoldBooleanSwitchWidget
 
 from api.admin_forms import MetadataForm
-from core.admin import VerbAdmin
+from core.admin import VerbAdmin, VerbInline
 from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
 from core.errors import BillingError
 from core.money import format_minor, format_unit_price, plain
 from core.panels import Panel, show_on
 from customers.models import Customer
+from invoices import credit_note_admin as credit_note_admin  # it enters its pages
 from invoices import settle
+from invoices.drafts import NewInvoice, create_invoice, update_invoice
 from invoices.event_lines import lines_that_read
 from invoices.finalize import finalize_invoice
-from invoices.models import Invoice, InvoiceLine
+from invoices.item_admin import choices_of
+from invoices.item_admin_forms import InvoiceForm, LineForm, LineFormSet
+from invoices.late_usage_admin import LateUsageAdmin as LateUsageAdmin  # for Django to find it
+from invoices.lines import add_lines
+from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.preview import NothingUpcoming, preview_next
+from invoices.summary import summarize
 from meters.models import MeterEvent
 from subscriptions.models import Subscription
 
@@ -52,11 +59,31 @@ class DraftForm(MetadataForm):
         fields = ("description", "footer", "due_date", "auto_advance", "automatically_finalizes_at", "metadata")
 
 
+class LineInline(VerbInline):
+    model = InvoiceItem
+    fk_name = "invoice"
+    form = LineForm
+    formset = LineFormSet
+    fields = ("description", "amount", "price", "quantity")
+    autocomplete_fields = ("price",)
+    rows_param = "lines"
+    verbose_name = "line"
+    verbose_name_plural = "Lines: each an amount, or a price that is billed once"
+    extra = 3
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_foreignkey(db_field, request, **kwargs | choices_of(db_field.name))
+
+
 @admin.register(Invoice)
 class InvoiceAdmin(VerbAdmin):
-    form = DraftForm
+    form = InvoiceForm
+    change_form = DraftForm
     panels_first = True
-    empty_list = "Invoices are made by subscriptions: at once for fixed quantities, at the end of a period for usage."
+    empty_list = (
+        "Invoices are made by subscriptions: at once for fixed quantities, at the end of a period for usage. "
+        "Others are made by hand: create one."
+    )
     search_fields = ("number", "id", "customer__name", "customer__email", "customer__id", "customer_name")
     search_help_text = "Search by number, customer or id"
     date_hierarchy = "created_at"
@@ -74,18 +101,41 @@ class InvoiceAdmin(VerbAdmin):
         ("When", {"fields": ("auto_advance", "automatically_finalizes_at", "due_date")}),
     )
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
+    add_fieldsets = (
+        (None, {"fields": ("customer", "description", "include_pending")}),
+        (
+            "More",
+            {
+                "classes": ("collapse",),
+                "fields": ("currency", "collection_method", "days_until_due", "auto_advance", "footer", "metadata"),
+            },
+        ),
+    )
+    add_inlines = (LineInline,)
+    autocomplete_fields = ("customer",)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        return super().formfield_for_foreignkey(db_field, request, **kwargs | choices_of(db_field.name))
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or obj.is_draft)
 
-    def create(self, form: Any, formsets: Sequence[Any], *, at: datetime) -> Invoice:
-        raise AssertionError("invoices are made by subscriptions")
+    def create(self, form: InvoiceForm, formsets: Sequence[LineFormSet], *, at: datetime) -> Invoice:
+        given = form.cleaned_data
+        new = NewInvoice(
+            given["customer"].pk,
+            currency=given["currency"] or None,
+            include_pending=given["include_pending"],
+            changes=form.draft_changes(),
+            metadata=given["metadata"],
+        )
+        invoice = create_invoice(new, at=at)
+        wishes = formsets[0].wishes()
+        return add_lines(invoice.pk, wishes, at=at) if wishes else invoice
 
     def update(self, row: Invoice, form: DraftForm, *, at: datetime) -> Invoice:
         changes = form.changes(leave=("metadata",))
-        return settle.update_invoice(row.pk, changes=changes, metadata=form.metadata_to_merge(), at=at)
+        return update_invoice(row.pk, changes=changes, metadata=form.metadata_to_merge(), at=at)
 
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: Invoice) -> str:
@@ -112,8 +162,16 @@ def facts_of(invoice: Invoice, at: datetime) -> dict[str, Any]:
 
 
 def lines_of(invoice: Invoice, at: datetime) -> dict[str, Any]:
-    lines = invoice.lines.select_related("meter").order_by("position")
-    return {"lines": [line_words(line) for line in lines], "total": format_minor(invoice.total, invoice.currency)}
+    return _shown(invoice, list(invoice.lines.select_related("meter").order_by("position")))
+
+
+def _shown(invoice: Invoice, lines: list[InvoiceLine]) -> dict[str, Any]:
+    """The lines of an invoice and what stands below them."""
+    summary = [
+        {"label": row.label, "words": format_minor(row.amount, invoice.currency), "is_total": row.is_total}
+        for row in summarize(invoice, lines)
+    ]
+    return {"lines": [line_words(line) for line in lines], "summary": summary}
 
 
 def line_words(line: InvoiceLine) -> dict[str, Any]:
@@ -124,8 +182,20 @@ def line_words(line: InvoiceLine) -> dict[str, Any]:
         "quantity": "–" if line.kind == InvoiceLine.Kind.FLAT else plain(line.quantity),
         "unit_amount": "–" if each is None else format_unit_price(each, line.currency),
         "amount": format_minor(line.amount, line.currency),
+        "shares": _shares(line),
         "usage": None if line.usage_quantity is None else plain(line.usage_quantity),
     }
+
+
+def _shares(line: InvoiceLine) -> list[str]:
+    """What of a line's amount is taken off, and what tax is on it."""
+    figures = (
+        ("discount", -line.discount_total),
+        ("credits", -line.credit_total),
+        ("tax", line.tax_total),
+        ("tax included", line.inclusive_tax_total),
+    )
+    return [f"{label} {format_minor(amount, line.currency)}" for label, amount in figures if amount]
 
 
 def upcoming_of(customer: Customer, at: datetime) -> dict[str, Any]:
@@ -143,7 +213,7 @@ def upcoming_of(customer: Customer, at: datetime) -> dict[str, Any]:
             {
                 "subscription": subscription,
                 "invoice": invoice,
-                "lines": [line_words(line) for line in lines],
+                **_shown(invoice, lines),
                 "total": format_minor(invoice.total, invoice.currency),
             }
         )

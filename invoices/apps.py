@@ -7,7 +7,7 @@ class InvoicesConfig(AppConfig):
 
     def ready(self) -> None:
         from core import timeline
-        from invoices import due, pending_interval, thresholds
+        from invoices import due, late_usage, pending_interval, thresholds
         from invoices.biller import InvoiceBiller
         from invoices.overdue import OVERDUE
         from subscriptions.biller import use
@@ -17,4 +17,6 @@ class InvoicesConfig(AppConfig):
         timeline.register(due.CLOSE)
         timeline.register(pending_interval.PENDING)
         timeline.register(thresholds.THRESHOLDS)
+        timeline.register(late_usage.CORRECT)
+        timeline.register(late_usage.LEFT_OVER)
         timeline.register(OVERDUE)

@@ -21,8 +21,8 @@ from subscriptions.periods import Period
 class InvoiceBiller:
     """The `Biller` of this project."""
 
-    def bill_start(self, subscription: Subscription, *, at: datetime) -> None:
-        start_invoice(subscription, at=at)
+    def bill_start(self, subscription: Subscription, *, at: datetime, as_draft: bool = False) -> None:
+        start_invoice(subscription, at=at, as_draft=as_draft)
 
     def bill_due(self, subscription: Subscription, *, at: datetime) -> None:
         due = ItemPeriod.objects.due(at).filter(item__subscription=subscription)

@@ -14,6 +14,7 @@ from django.db import transaction
 from core.copying import copy_models, next_keys, update_models
 from invoices.finalize import freeze, one_per_customer
 from invoices.gather import Wanted, gather, pending_items
+from invoices.late_usage import corrections_for
 from invoices.models import Invoice, InvoiceItem
 from invoices.write import Computed, computed_invoice, insert_invoices, new_invoice
 from pricing.models import Price
@@ -176,6 +177,7 @@ def _end_those_that_are_over(closings: Sequence[Closing]) -> None:
 
 
 def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
+    corrections_for([closing.subscription for closing in closings], at)
     pending = pending_items(closing.subscription.customer for closing in closings)
     wanted = [
         Wanted(

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from django.db.models import Min
 
+from core.errors import InvalidRequest
 from core.money import AmountTooLarge
 from core.timeline import TimedWork
 from invoices.close import close_many, close_period
@@ -51,7 +52,7 @@ def _close(subscription_id: str, at: datetime) -> object:
 def _finalize(invoice_id: str, at: datetime) -> object:
     try:
         return finalize_if_due(invoice_id, at)
-    except AmountTooLarge as error:
+    except InvalidRequest as error:
         return note_failure(invoice_id, error)
 
 

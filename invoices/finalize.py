@@ -6,6 +6,7 @@ Works on many invoices at once; the number of statements does not depend on how 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import TypeVar
 
 from django.db import transaction
@@ -14,16 +15,18 @@ from core.copying import update_models
 from core.errors import BillingError, InvalidRequest, NotFound
 from customers.balance import BalanceChange, Type, change_balances
 from customers.locks import lock_customer, lock_customers
-from customers.numbers import take_numbers_of_many
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.numbering import number_invoices
 from invoices.pause import keep_paused, settle_paused
+from invoices.revised import void_revised
 from invoices.write import TOTALS, Computed, computed_invoice, rewrite_drafts
 from pricing.discounts import spend
 from subscriptions.models import ItemPeriod
 from subscriptions.periods import Period
 
 T = TypeVar("T")
+added_position = attrgetter("added_position")
 COPIED_FROM_CUSTOMER = ("name", "email", "phone", "address", "shipping", "tax_exempt")
 WRITTEN = (
     *TOTALS,
@@ -118,6 +121,7 @@ def finalize_draft(invoice: Invoice, *, at: datetime) -> Invoice:
 def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime) -> None:
     """Freeze drafts, those of one customer in this order. The caller holds the customers' locks."""
     for some in one_per_customer(invoices, lambda invoice: invoice.customer_id):
+        void_revised(some, at=at)
         computed = compute_drafts(some)
         rewrite_drafts(computed)
         freeze(computed, at)
@@ -133,9 +137,7 @@ def freeze(computed: Sequence[Computed], at: datetime) -> None:
     spend((id for each in computed for id, _ in each.built.totals.discounts), at=at)
     for invoice in invoices:
         _freeze(invoice, at)
-    numbers = take_numbers_of_many([invoice.customer for invoice in invoices if not invoice.number])
-    for invoice in invoices:
-        invoice.number = invoice.number or numbers.pop(0)
+    number_invoices(invoices)
 
 
 def one_per_customer(rows: Iterable[T], customer_of: Callable[[T], str]) -> Iterator[list[T]]:
@@ -176,8 +178,8 @@ def wanted_by(invoices: Sequence[Invoice]) -> list[Wanted]:
             invoice.created_at,
             invoice.subscription,
             list(slices[invoice.pk].values()),
-            [item for item in items[invoice.pk] if item.created_at <= invoice.created_at],
-            [item for item in reversed(items[invoice.pk]) if item.created_at > invoice.created_at],
+            [item for item in items[invoice.pk] if item.added_position is None],
+            sorted((item for item in items[invoice.pk] if item.added_position), key=added_position),
             invoice=invoice,
         )
         for invoice in invoices
@@ -191,6 +193,7 @@ def _settle(computed: Sequence[Computed], at: datetime) -> None:
         invoice, settlement = each.invoice, each.built.settlement
         invoice.ending_balance = settlement.ending_balance
         if moved := settlement.ending_balance - settlement.starting_balance:
+            _check_currency(invoice)
             changes.append(BalanceChange(invoice.customer_id, moved, Type.APPLIED_TO_INVOICE, at, invoice=invoice.pk))
     if changes:
         endings = change_balances(changes)
@@ -199,10 +202,20 @@ def _settle(computed: Sequence[Computed], at: datetime) -> None:
             customer.balance = endings.get(customer.pk, customer.balance)
 
 
+def _check_currency(invoice: Invoice) -> None:
+    """A balance has one currency. Raises InvalidRequest."""
+    if invoice.customer.currency not in ("", invoice.currency):
+        raise InvalidRequest(
+            f"This invoice would change the customer's balance by an amount in {invoice.currency}, and that is in "
+            f"{invoice.customer.currency}."
+        )
+
+
 def _freeze(invoice: Invoice, at: datetime) -> None:
     for name in COPIED_FROM_CUSTOMER:
         setattr(invoice, f"customer_{name}", getattr(invoice.customer, name))
-    invoice.finalized_at = invoice.effective_at = at
+    invoice.finalized_at = at
+    invoice.effective_at = invoice.effective_at or at
     invoice.automatically_finalizes_at = invoice.last_finalization_error = None
     if invoice.amount_due:
         invoice.status = Invoice.Status.OPEN

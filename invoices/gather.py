@@ -51,7 +51,9 @@ class Wanted:
 
     @property
     def owners(self) -> tuple[str | None, ...]:
-        """Whose discounts the invoice has: those of the first that has any."""
+        """Whose discounts the invoice has: those of the first that has any, or only its own where it says so."""
+        if self.invoice and self.invoice.discounts is not None:
+            return (self.invoice.pk,)
         return (
             self.invoice.pk if self.invoice else None,
             self.subscription.pk if self.subscription else None,

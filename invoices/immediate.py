@@ -10,6 +10,7 @@ from typing import Any
 from invoices.close import name_latest, newest_first, stop_advancing, take_pending
 from invoices.finalize import freeze
 from invoices.gather import Wanted, gather, pending_items
+from invoices.late_usage import corrections_for
 from invoices.models import Invoice, InvoiceItem
 from invoices.pause import keep_paused, settle_paused
 from invoices.write import computed_invoice, insert_invoices, new_invoice
@@ -20,15 +21,19 @@ from subscriptions.slices import close_slices, end_slice
 Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReason
 
 
-def start_invoice(subscription: Subscription, *, at: datetime) -> Invoice | None:
+def start_invoice(subscription: Subscription, *, at: datetime, as_draft: bool = False) -> Invoice | None:
     """Invoice and finalize what a new subscription owes in advance; None where that is nothing.
 
     A trial is on it at no cost, and in classic mode metered items are. So are the periods since a start in the past.
+    `as_draft` leaves it a draft for the time of grace, as a renewal is.
     """
     periods = newest_first(ItemPeriod.objects.unbilled().filter(item__subscription=subscription))
     slices = [period for period in periods if _is_shown_first(period, subscription)]
     close_slices([slice_ for slice_ in slices if slice_.is_cut], at=at, outcome=Outcome.INVOICED)
-    return _invoice(subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at)
+    finalizes_at = at + subscription.customer.invoice_grace if as_draft else at
+    return _invoice(
+        subscription, slices, _pending(subscription), Reason.SUBSCRIPTION_CREATE, at=at, finalizes_at=finalizes_at
+    )
 
 
 def invoice_now(
@@ -44,7 +49,7 @@ def invoice_now(
     the given slices, which begin now; None where there is nothing."""
     cut = newest_first(ItemPeriod.objects.waiting().filter(item__subscription=subscription))
     close_slices(cut, at=at, outcome=Outcome.INVOICED)
-    told = {"subscription_proration_date": proration_date, "threshold_reason": threshold_reason}
+    told: dict[str, Any] = {"subscription_proration_date": proration_date, "threshold_reason": threshold_reason}
     return _invoice(subscription, [*cut, *slices], _pending(subscription), reason, at=at, **told)
 
 
@@ -62,6 +67,7 @@ def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) 
     close_slices((period for period in others if period.kind != Kind.REGULAR), at=at, outcome=Outcome.FREE)
     if not invoice_now:
         return None
+    corrections_for([subscription], at)
     return _invoice(subscription, used, _pending(subscription), Reason.SUBSCRIPTION_UPDATE, at=at)
 
 
@@ -82,12 +88,14 @@ def _invoice(
     reason: str,
     *,
     at: datetime,
+    finalizes_at: datetime | None = None,
     **fields: Any,
 ) -> Invoice | None:
     (content,) = gather([Wanted(subscription.customer, at, subscription, slices, items)])
     if content.is_empty:
         return None
     ended = [period for period in slices if period.closed_at or period.ends_at <= at]
+    is_later = finalizes_at is not None and finalizes_at > at
     whole = Period(min((period.starts_at for period in ended), default=at), at)
     invoice = new_invoice(
         subscription.customer,
@@ -96,10 +104,11 @@ def _invoice(
         at=at,
         period_start=whole.start,
         period_end=whole.end,
+        automatically_finalizes_at=finalizes_at if is_later else None,
         **fields,
     )
     computed = [computed_invoice(invoice, content)]
-    if keep_paused([invoice]):
+    if keep_paused([invoice]) and not is_later:
         freeze(computed, at)
     insert_invoices(computed)
     settle_paused([invoice], at=at)

@@ -9,6 +9,9 @@ from django.db.models import F, Min, Q
 
 from core.ids import IdField
 from customers.models import Customer
+from invoices.credit_note_models import CreditNote as CreditNote  # these for Django to find them
+from invoices.credit_note_models import CreditNoteLine as CreditNoteLine
+from invoices.late_usage_models import LateUsage as LateUsage
 from meters.event_sql import Snapshot
 from meters.models import Meter
 from pricing.models import Price
@@ -94,6 +97,8 @@ class Invoice(models.Model):
     automatically_finalizes_at = models.DateTimeField(null=True, blank=True)
     due_date = models.DateTimeField(null=True, blank=True)
     default_tax_rates = ArrayField(models.CharField(max_length=64), default=list, blank=True)
+    # Ids of those that were put on the invoice; null: it has those of its subscription, or else of its customer.
+    discounts = ArrayField(models.CharField(max_length=64), null=True, editable=False)
     statement_descriptor = models.CharField(max_length=22, blank=True, default="")
     threshold_reason = models.JSONField(null=True, editable=False)
     subscription_proration_date = models.DateTimeField(null=True, editable=False)
@@ -114,6 +119,12 @@ class Invoice(models.Model):
     footer = models.TextField(max_length=5000, blank=True, default="")
     metadata = models.JSONField(default=dict, blank=True)
     subscription_metadata = models.JSONField(default=dict, editable=False)
+    # A revision, and what it revises: that one is void as soon as the revision is final.
+    from_invoice = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="revisions", editable=False
+    )
+    latest_revision = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+", editable=False)
+    sent_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(editable=False)
 
     objects = InvoiceQuerySet.as_manager()
@@ -137,6 +148,7 @@ class Invoice(models.Model):
                 condition=Q(billing_reason__in=["subscription_create", "subscription_cycle"]),
                 name="invoice_one_per_subscription_and_cycle",
             ),
+            models.UniqueConstraint(fields=["from_invoice"], name="invoice_one_revision"),
             models.CheckConstraint(
                 condition=Q(status__in=["draft", "open", "paid", "void", "uncollectible"]),
                 name="invoice_status_known",
@@ -192,6 +204,12 @@ class Invoice(models.Model):
         return self.status == self.Status.DRAFT
 
 
+class InvoiceItemQuerySet(models.QuerySet["InvoiceItem"]):
+    def pending(self) -> Self:
+        """Items that wait for an invoice."""
+        return self.filter(invoice=None)
+
+
 class InvoiceItem(models.Model):
     """An amount of its own: a one-time charge, a credit, or the proration of a change.
 
@@ -223,10 +241,18 @@ class InvoiceItem(models.Model):
     credited_lines = ArrayField(
         models.CharField(max_length=64), default=list, editable=False, help_text="Invoice lines that it takes back."
     )
+    discounts = ArrayField(models.CharField(max_length=64), default=list, editable=False)
     tax_rates = ArrayField(models.CharField(max_length=64), default=list, blank=True)
     tax_behavior = models.CharField(max_length=12, choices=Price.TaxBehavior, default=Price.TaxBehavior.UNSPECIFIED)
     metadata = models.JSONField(default=dict, blank=True)
+    # The place among the items that were put on the invoice after it was made; null for those it was made with.
+    added_position = models.PositiveIntegerField(null=True, editable=False)
+    made_on_invoice = models.BooleanField(
+        default=False, editable=False, help_text="Made for its invoice, and deleted with it if that stays a draft."
+    )
     created_at = models.DateTimeField(editable=False)
+
+    objects = InvoiceItemQuerySet.as_manager()
 
     class Meta:
         ordering = ("-created_at", "-id")
@@ -234,6 +260,9 @@ class InvoiceItem(models.Model):
             models.Index(fields=["customer", "created_at"], condition=Q(invoice=None), name="invoice_item_pending"),
         )
         constraints = (
+            models.CheckConstraint(
+                condition=Q(invoice__isnull=False) | Q(added_position=None), name="invoice_item_added_to_an_invoice"
+            ),
             models.CheckConstraint(condition=Q(period_end__gte=F("period_start")), name="invoice_item_period_forward"),
             models.CheckConstraint(
                 condition=Q(amount__gt=-(10**15), amount__lt=10**15), name="invoice_item_amount_bounded"
@@ -245,6 +274,10 @@ class InvoiceItem(models.Model):
 
     def __str__(self) -> str:
         return self.description or self.id
+
+    @property
+    def product(self) -> str | None:
+        return self.price.product_id if self.price else None
 
 
 class InvoiceLine(models.Model):

@@ -22,7 +22,10 @@ class Modifiers:
     def __init__(self, owners: Iterable[str], tax_rates: Iterable[str], *, since: datetime) -> None:
         """`owners` are ids of customers, subscriptions, their items, invoices and invoice items; `since` is the
         earliest instant that any of the invoices asks about."""
-        self._discounts: Stored = reaching(owners, since)
+        self._discounts: Stored = {
+            owner: [one for one in found if not (_is_placed(one) and one.removed_at)]
+            for owner, found in reaching(owners, since).items()
+        }
         found = pricing.TaxRate.objects.in_bulk(set(tax_rates))
         self._rates = {id: TaxRate(id, rate.percentage, rate.inclusive) for id, rate in found.items()}
         self._made: dict[tuple[str, str], Discount | None] = {}
@@ -37,7 +40,7 @@ class Modifiers:
         return tuple(
             discount
             for stored in self._discounts.get(owner, ())
-            if period is None or applies_to_period(stored.span, period.start, period.end, in_arrears=in_arrears)
+            if period is None or _reaches(stored, period, in_arrears=in_arrears)
             if (discount := self._discount(stored, currency))
         )
 
@@ -67,3 +70,15 @@ class Modifiers:
                 made = Discount(stored.pk, coupon.percent_off, amount, products)
             self._made[key] = made
         return self._made[key]
+
+
+def _reaches(stored: pricing.Discount, period: Period, *, in_arrears: bool) -> bool:
+    """Whether a discount applies to what is billed for a period; one that was put on the invoice itself, or on its
+    item, does so wherever that began before."""
+    if _is_placed(stored):
+        return stored.end is None or stored.end > period.start
+    return applies_to_period(stored.span, period.start, period.end, in_arrears=in_arrears)
+
+
+def _is_placed(stored: pricing.Discount) -> bool:
+    return stored.invoice is not None or stored.invoice_item is not None

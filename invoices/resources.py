@@ -2,9 +2,13 @@
 
 from api.resources import Resource, fill, register
 from api.search_fields import LATER, Field, Kind
+from invoices.credit_note_serializers import CreditNoteLineObject, CreditNoteObject
 from invoices.discount_serializers import discounts_by_invoice
-from invoices.models import Invoice, InvoiceLine
-from invoices.serializers import InvoiceObject, LineObject
+from invoices.item_serializers import ItemObject
+from invoices.late_usage_serializers import LateUsageObject
+from invoices.line_serializers import LineObject
+from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceItem, InvoiceLine, LateUsage
+from invoices.serializers import InvoiceObject
 
 LINE_ITEM = register(
     Resource(
@@ -14,7 +18,7 @@ LINE_ITEM = register(
         model=InvoiceLine,
         serializer=LineObject,
         expandable={"discounts": "discount", "pricing.price_details.price": "price", "subscription": "subscription"},
-        related=("invoice",),
+        related=("invoice", "invoice_item", "subscription_item"),
     )
 )
 INVOICE = register(
@@ -27,11 +31,13 @@ INVOICE = register(
         expandable={
             "customer": "customer",
             "discounts": "discount",
+            "from_invoice.invoice": "invoice",
+            "latest_revision": "invoice",
             "parent.subscription_details.subscription": "subscription",
             "test_clock": "test_helpers.test_clock",
         },
         nested={"default_tax_rates": "tax_rate", "lines": "line_item"},
-        related=("customer", "lines__invoice"),
+        related=("customer", "lines__invoice", "lines__invoice_item", "lines__subscription_item"),
         searchable={
             "created": Field("created_at", Kind.TIME),
             "currency": Field("currency", Kind.TOKEN),
@@ -46,4 +52,62 @@ INVOICE = register(
         },
     )
 )
+CREDIT_NOTE_LINE = register(
+    Resource(
+        name="credit_note_line_item",
+        kind="credit note line item",
+        path="/v1/credit_notes",
+        model=CreditNoteLine,
+        serializer=CreditNoteLineObject,
+    )
+)
+CREDIT_NOTE = register(
+    Resource(
+        name="credit_note",
+        kind="credit note",
+        path="/v1/credit_notes",
+        model=CreditNote,
+        serializer=CreditNoteObject,
+        expandable={
+            "customer": "customer",
+            "customer_balance_transaction": "customer_balance_transaction",
+            "invoice": "invoice",
+        },
+        nested={"lines": "credit_note_line_item"},
+        related=("lines",),
+    )
+)
+INVOICE_ITEM = register(
+    Resource(
+        name="invoiceitem",
+        kind="invoiceitem",
+        path="/v1/invoiceitems",
+        model=InvoiceItem,
+        serializer=ItemObject,
+        expandable={
+            "customer": "customer",
+            "discounts": "discount",
+            "invoice": "invoice",
+            "pricing.price_details.price": "price",
+            "test_clock": "test_helpers.test_clock",
+        },
+        nested={"tax_rates": "tax_rate"},
+        related=("customer", "price"),
+    )
+)
 fill(INVOICE.name, "discounts", discounts_by_invoice)
+LATE_USAGE = register(
+    Resource(
+        name="billing.late_usage",
+        kind="late usage",
+        path="/v1/billing/late_usages",
+        model=LateUsage,
+        serializer=LateUsageObject,
+        expandable={
+            "customer": "customer",
+            "invoice": "invoice",
+            "subscription": "subscription",
+        },
+        related=("customer", "item_period", "line__price__meter"),
+    )
+)

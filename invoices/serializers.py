@@ -1,48 +1,16 @@
-"""Invoices and their lines on the wire."""
+"""Invoices on the wire; their lines are in `line_serializers.py`, what drafts take in `draft_serializers.py`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from api import objects, params
 from api.params import ListParams, Params
-from customers.serializers import AddressParams, CustomFieldParams, Hash, ShippingParams
+from customers.serializers import AddressParams, Hash, ShippingParams
 from invoices.discount_serializers import discounts_of_lines
+from invoices.line_serializers import LineObject, Taxes, pretax_credits
 from invoices.models import Invoice, InvoiceLine
 from pricing.tax_serializers import TaxRateObjects
 from subscriptions.models import Subscription
-
-
-class UpdateInvoice(Params):
-    later = (
-        "account_tax_ids",
-        "application_fee_amount",
-        "automatic_tax",
-        "collection_method",
-        "days_until_due",
-        "default_payment_method",
-        "default_source",
-        "default_tax_rates",
-        "discounts",
-        "effective_at",
-        "issuer",
-        "number",
-        "on_behalf_of",
-        "payment_settings",
-        "rendering",
-        "shipping_cost",
-        "shipping_details",
-        "statement_descriptor",
-        "transfer_data",
-    )
-
-    auto_advance = params.Boolean()
-    automatically_finalizes_at = params.UnixTime(unset=True)
-    custom_fields = params.Array(CustomFieldParams, max_length=4, unset=True)
-    description = params.String(unset=True)
-    due_date = params.UnixTime()
-    footer = params.String(unset=True)
-    metadata = params.MetadataParam()
 
 
 class FinalizeInvoice(Params):
@@ -88,119 +56,6 @@ class ListInvoices(ListParams):
     subscription = params.String()
 
 
-class PeriodObject(objects.Object):
-    end = objects.UnixTime(source="period_end")
-    start = objects.UnixTime(source="period_start")
-
-
-class PriceDetailsObject(objects.Object):
-    price = objects.ObjectId(source="price_id")
-    product = objects.Text()
-
-
-class PricingObject(objects.Object):
-    price_details = PriceDetailsObject(source="*")
-    type = objects.Const("price_details")
-    unit_amount_decimal = objects.DecimalString()
-
-
-class SubscriptionItemDetailsObject(objects.Object):
-    invoice_item = objects.Const(None)
-    proration = objects.Boolean()
-    proration_details = objects.Fixed({"credited_items": None})
-    subscription = objects.ObjectId(source="invoice.subscription_id")
-    subscription_item = objects.ObjectId(source="subscription_item_id")
-
-
-class LineParentObject(objects.Object):
-    invoice_item_details = objects.Const(None)
-    subscription_item_details = SubscriptionItemDetailsObject(source="*")
-    type = objects.Const("subscription_item_details")
-
-
-class WholeQuantity(objects.WireField):
-    """The integer part of a quantity; `quantity_decimal` has it exactly."""
-
-    schema_type = {"type": ["integer", "null"]}
-
-    def to_representation(self, value: Decimal) -> int:
-        return int(value)
-
-
-class DiscountIds(objects.WireField):
-    schema_type = {"type": "array", "items": {"type": "string"}}
-
-    def to_representation(self, value: Sequence[Mapping[str, Any]]) -> list[str]:
-        return [share["discount"] for share in value]
-
-
-class PretaxCredits(objects.WireField):
-    """What lowers an amount before taxes: discounts, and billing credits."""
-
-    schema_type = {"type": "array", "items": {"type": "object"}}
-
-    def to_representation(self, value: InvoiceLine) -> list[dict[str, Any]]:
-        return pretax_credits(value.discount_amounts, value.credit_amounts)
-
-
-class Taxes(objects.WireField):
-    """The taxes of a line or, added up by rate, of an invoice."""
-
-    schema_type = {"type": "array", "items": {"type": "object"}}
-
-    def to_representation(self, value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return [
-            {
-                "amount": tax["amount"],
-                "tax_behavior": "inclusive" if tax["inclusive"] else "exclusive",
-                "tax_rate_details": {"tax_rate": tax["tax_rate"]},
-                "taxability_reason": tax["reason"],
-                "taxable_amount": tax["taxable_amount"],
-                "type": "tax_rate_details",
-            }
-            for tax in value
-        ]
-
-
-def pretax_credits(
-    discounts: Iterable[Mapping[str, Any]], credits: Iterable[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    return [
-        *({"amount": one["amount"], "discount": one["discount"], "type": "discount"} for one in discounts),
-        *(
-            {
-                "amount": one["amount"],
-                "credit_balance_transaction": one["credit_grant"],
-                "type": "credit_balance_transaction",
-            }
-            for one in credits
-        ),
-    ]
-
-
-class LineObject(objects.Object):
-    id = objects.Text()
-    object = objects.Const("line_item")
-    amount = objects.Integer()
-    currency = objects.Text()
-    description = objects.Text()
-    discount_amounts = objects.Json()
-    discountable = objects.Boolean()
-    discounts = DiscountIds(source="discount_amounts")
-    invoice = objects.ObjectId(source="invoice_id")
-    livemode = objects.Livemode()
-    metadata = objects.Metadata()
-    parent = LineParentObject(source="*")
-    period = PeriodObject(source="*")
-    pretax_credit_amounts = PretaxCredits(source="*")
-    pricing = PricingObject(source="*")
-    quantity = WholeQuantity()
-    quantity_decimal = objects.DecimalString(source="quantity")
-    subscription = objects.ObjectId(source="invoice.subscription_id")
-    subtotal = objects.Integer(source="amount")
-    taxes = Taxes(source="tax_amounts")
-
-
 class SubscriptionDetailsObject(objects.Object):
     metadata = objects.Metadata(source="subscription_metadata")
     subscription = objects.ObjectId(source="subscription_id")
@@ -211,6 +66,9 @@ class ParentObject(objects.Object):
     quote_details = objects.Const(None)
     subscription_details = SubscriptionDetailsObject(source="*")
     type = objects.Const("subscription_details")
+
+    def to_representation(self, instance: Invoice) -> Any:
+        return super().to_representation(instance) if instance.subscription_id else None
 
 
 class StatusTransitionsObject(objects.Object):
@@ -261,9 +119,14 @@ def add_up(
     invoice: Invoice, of: Callable[[InvoiceLine], Iterable[Mapping[str, Any]]], by: tuple[str, ...]
 ) -> list[dict[str, Any]]:
     """Shares of the lines of an invoice as sums: every number in them that is not in `by`."""
+    return sum_shares((of(line) for line in shown_lines(invoice)), by)
+
+
+def sum_shares(lines: Iterable[Iterable[Mapping[str, Any]]], by: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One share for all that agree in `by`, in the order in which they first appear."""
     sums: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for line in shown_lines(invoice):
-        for share in of(line):
+    for shares in lines:
+        for share in shares:
             found = sums.setdefault(tuple(share[name] for name in by), {name: share[name] for name in by})
             for name in share.keys() - set(by):
                 found[name] = found.get(name, 0) + share[name]
@@ -291,6 +154,14 @@ class ThresholdReasonObject(objects.Object):
                 for one in kept["item_reasons"]
             ],
         }
+
+
+class FromInvoiceObject(objects.Object):
+    action = objects.Const("revision")
+    invoice = objects.ObjectId(source="from_invoice_id")
+
+    def to_representation(self, instance: Invoice) -> Any:
+        return super().to_representation(instance) if instance.from_invoice_id else None
 
 
 class InvoiceObject(objects.Object):
@@ -336,12 +207,12 @@ class InvoiceObject(objects.Object):
     effective_at = objects.UnixTime()
     ending_balance = BalanceObject(source="*")
     footer = objects.Text()
-    from_invoice = objects.Const(None)
+    from_invoice = FromInvoiceObject(source="*")
     hosted_invoice_url = objects.Const(None)
     invoice_pdf = objects.Const(None)
     issuer = objects.Fixed({"type": "self"})
     last_finalization_error = objects.Json()
-    latest_revision = objects.Const(None)
+    latest_revision = objects.ObjectId(source="latest_revision_id")
     lines = objects.InlineList(
         LineObject,
         source=lambda invoice: shown_lines(invoice),

@@ -1,20 +1,17 @@
-"""What happens to an invoice after it is finalized: paid, void, or written off."""
+"""What happens to an invoice after it is finalized: sent, paid, void, or written off."""
 
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 
-from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotSupported
-from invoices.finalize import InvoiceNotEditable, finalize_draft, lock_invoice
+from invoices.finalize import finalize_draft, lock_invoice
 from invoices.models import Invoice
 from invoices.overdue import settle_overdue
 from invoices.states import make_uncollectible, make_void
+from subscriptions.models import Subscription
 
 Status = Invoice.Status
-# On a draft everything, later only what the frozen part of the invoice does not hold.
-CHANGEABLE_AFTER_DRAFT = {"auto_advance"}
 
 
 def pay_invoice(invoice_id: str, *, at: datetime, paid_out_of_band: bool = False) -> Invoice:
@@ -62,6 +59,25 @@ def void_invoice(invoice_id: str, *, at: datetime) -> Invoice:
         return invoice
 
 
+def send_invoice(invoice_id: str, *, at: datetime) -> Invoice:
+    """Say that an invoice was sent; a draft is finalized first. Nothing is mailed.
+
+    Raises NotFound; InvalidRequest for one that is not to be sent, or is void.
+    """
+    with transaction.atomic():
+        invoice = lock_invoice(invoice_id)
+        if invoice.collection_method != Subscription.CollectionMethod.SEND_INVOICE:
+            raise InvalidRequest("You can only manually send an invoice if its collection method is 'send_invoice'.")
+        if invoice.status == Status.VOID:
+            raise InvalidRequest("A void invoice cannot be sent.")
+        at = invoice.customer.now(at)
+        if invoice.is_draft:
+            finalize_draft(invoice, at=at)
+        invoice.sent_at = at
+        invoice.save(update_fields=["sent_at"])
+        return invoice
+
+
 def mark_uncollectible(invoice_id: str, *, at: datetime) -> Invoice:
     """Write an open invoice off as bad debt; it can still be paid. Raises NotFound, InvalidRequest."""
     with transaction.atomic():
@@ -73,30 +89,4 @@ def mark_uncollectible(invoice_id: str, *, at: datetime) -> Invoice:
         at = invoice.customer.now(at)
         make_uncollectible(invoice, at=at)
         settle_overdue(invoice, at=at)
-        return invoice
-
-
-def update_invoice(invoice_id: str, *, changes: dict[str, Any], at: datetime, metadata: Given = None) -> Invoice:
-    """Set fields of a draft, of a finalized invoice only auto_advance; merge `metadata` in.
-
-    Raises NotFound; InvoiceNotEditable; InvalidRequest for a finalization in the past.
-    """
-    with transaction.atomic():
-        invoice = lock_invoice(invoice_id)
-        fixed = set() if invoice.is_draft else set(changes) - CHANGEABLE_AFTER_DRAFT
-        if fixed:
-            raise InvoiceNotEditable(
-                f"Finalized invoices can't be updated in this way: {', '.join(sorted(fixed))}.",
-                param=min(fixed),
-            )
-        if (when := changes.get("automatically_finalizes_at")) and when <= invoice.customer.now(at):
-            raise InvalidRequest(
-                "automatically_finalizes_at must be in the future.", param="automatically_finalizes_at"
-            )
-        for name, value in changes.items():
-            setattr(invoice, name, value)
-        invoice.metadata = merge(invoice.metadata, metadata)
-        if invoice.is_draft and invoice.auto_advance and invoice.automatically_finalizes_at is None:
-            invoice.automatically_finalizes_at = invoice.customer.now(at) + invoice.customer.invoice_grace
-        invoice.save()
         return invoice

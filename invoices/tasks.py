@@ -5,6 +5,7 @@ from celery import shared_task
 from core import clock
 from core.sweep import sweep
 from invoices.due import CLOSE, FINALIZE
+from invoices.late_usage import CORRECT, LEFT_OVER
 from invoices.overdue import OVERDUE
 from invoices.pending_interval import PENDING
 from invoices.thresholds import THRESHOLDS, check_resting_clocks
@@ -23,6 +24,13 @@ def finalize_due_invoices() -> None:
 @shared_task
 def bill_pending_items() -> None:
     sweep(PENDING, clock.now())
+
+
+@shared_task
+def correct_late_usage() -> None:
+    at = clock.now()
+    sweep(CORRECT, at)
+    sweep(LEFT_OVER, at)
 
 
 @shared_task

@@ -13,8 +13,11 @@ from api.views import ResourceView
 from core import clock
 from core.errors import ParameterMissing, ResourceMissing
 from customers.models import Customer
-from invoices import settle
+from invoices import lines, settle
+from invoices.draft_serializers import CreateInvoice, UpdateInvoice, draft_changes
+from invoices.drafts import NewInvoice, create_invoice, delete_invoice, update_invoice
 from invoices.finalize import finalize_invoice
+from invoices.line_params import AddLines, RemoveLines, UpdateLine, UpdateLines, line_wish
 from invoices.models import Invoice, InvoiceLine
 from invoices.preview import (
     find_preview,
@@ -25,12 +28,12 @@ from invoices.preview import (
     preview_next,
 )
 from invoices.resources import INVOICE, LINE_ITEM
+from invoices.revise import create_revision
 from invoices.serializers import (
     FinalizeInvoice,
     ListInvoices,
     PayInvoice,
     PreviewInvoice,
-    UpdateInvoice,
     show_preview,
 )
 from subscriptions.models import Subscription
@@ -39,10 +42,14 @@ from subscriptions.models import Subscription
 class InvoiceView(ResourceView):
     resource = INVOICE
     params = {
+        "create": CreateInvoice,
         "update": UpdateInvoice,
         "list": ListInvoices,
         "finalize": FinalizeInvoice,
         "pay": PayInvoice,
+        "add_lines": AddLines,
+        "update_lines": UpdateLines,
+        "remove_lines": RemoveLines,
         "create_preview": PreviewInvoice,
     }
     permissions = {"create_preview": "invoices:read"}  # a POST that writes nothing
@@ -52,16 +59,31 @@ class InvoiceView(ResourceView):
             return self.answer_object(find_preview(id, clock.now())[0])
         return super().retrieve(request, id)
 
-    def update(self, request: Request, id: str) -> Response:
+    def create(self, request: Request) -> Response:
         given = self.read()
-        changes: dict[str, Any] = {
-            name: given[name]
-            for name in ("auto_advance", "automatically_finalizes_at", "custom_fields", "due_date")
-            if name in given
-        }
-        changes |= {name: given[name] or "" for name in ("description", "footer") if name in given}
-        invoice = settle.update_invoice(id, changes=changes, metadata=given.get("metadata"), at=clock.now())
-        return self.answer(invoice)
+        if "from_invoice" in given:
+            revision = create_revision(given["from_invoice"]["invoice"], **draft_changes(given), at=clock.now())
+            return self.answer(revision)
+        if "customer" not in given:
+            raise ParameterMissing("customer", "You must provide customer or from_invoice.")
+        new = NewInvoice(
+            customer=given["customer"],
+            subscription=given.get("subscription"),
+            currency=given["currency"].lower() if "currency" in given else None,
+            include_pending=given.get("pending_invoice_items_behavior") == "include",
+            **draft_changes(given),
+        )
+        return self.answer(create_invoice(new, at=clock.now()))
+
+    def update(self, request: Request, id: str) -> Response:
+        return self.answer(update_invoice(id, **draft_changes(self.read()), at=clock.now()))
+
+    def destroy(self, request: Request, id: str) -> Response:
+        delete_invoice(id, at=clock.now())
+        return self.answer_deleted(id)
+
+    def send(self, request: Request, id: str) -> Response:
+        return self.answer(settle.send_invoice(id, at=clock.now()))
 
     def finalize(self, request: Request, id: str) -> Response:
         wish = self.read().get("auto_advance")
@@ -71,6 +93,21 @@ class InvoiceView(ResourceView):
         elsewhere = self.read().get("paid_out_of_band", False)
         return self.answer(settle.pay_invoice(id, at=clock.now(), paid_out_of_band=elsewhere))
 
+    def add_lines(self, request: Request, id: str) -> Response:
+        given, at = self.read(), clock.now()
+        wishes = [line_wish(line, at=at) for line in given["lines"]]
+        return self.answer(lines.add_lines(id, wishes, at=at, metadata=given.get("invoice_metadata")))
+
+    def update_lines(self, request: Request, id: str) -> Response:
+        given, at = self.read(), clock.now()
+        wishes = [(line["id"], line_wish(line, at=at)) for line in given["lines"]]
+        return self.answer(lines.update_lines(id, wishes, at=at, metadata=given.get("invoice_metadata")))
+
+    def remove_lines(self, request: Request, id: str) -> Response:
+        given = self.read()
+        named = [(line["id"], line["behavior"] == "delete") for line in given["lines"]]
+        return self.answer(lines.remove_lines(id, named, at=clock.now(), metadata=given.get("invoice_metadata")))
+
     def void(self, request: Request, id: str) -> Response:
         return self.answer(settle.void_invoice(id, at=clock.now()))
 
@@ -79,8 +116,8 @@ class InvoiceView(ResourceView):
 
     def create_preview(self, request: Request) -> Response:
         at = clock.now()
-        invoice, lines = preview_next(_subscription(self.read()), at=at)
-        body, all_lines = show_preview(invoice, lines)
+        invoice, shown = preview_next(_subscription(self.read()), at=at)
+        body, all_lines = show_preview(invoice, shown)
         keep_preview(invoice.pk, body=body, lines=all_lines, at=at)
         return self.answer_object(body)
 
@@ -102,6 +139,7 @@ class LineView(ResourceView):
     """The lines of one invoice, or of a preview, in the order in which they stand on it."""
 
     resource = LINE_ITEM
+    params = {"update": UpdateLine}
     order = ("position",)
     list_actions = frozenset({"lines"})
 
@@ -111,8 +149,12 @@ class LineView(ResourceView):
             found = page_of(find_preview(id, clock.now())[1], given, kind=LINE_ITEM.kind)
             return self.answer_objects(found.rows, has_more=found.has_more)
         invoice = resources.retrieve(INVOICE, id)
-        lines: QuerySet[InvoiceLine] = LINE_ITEM.rows().filter(invoice=invoice)
-        return self.answer_list(lines, given)
+        rows: QuerySet[InvoiceLine] = LINE_ITEM.rows().filter(invoice=invoice)
+        return self.answer_list(rows, given)
+
+    def update(self, request: Request, id: str, line: str) -> Response:
+        at = clock.now()
+        return self.answer(lines.update_line(id, line, line_wish(self.read(), at=at), at=at))
 
 
 def _subscription(given: Mapping[str, Any]) -> Subscription:

@@ -29,6 +29,7 @@ NO_SHARES: Values = {
 COMPARED = (
     "item_period_id", "invoice_item_id", "kind", "tier", "revision", "amount", "quantity", "description",
     "discount_amounts", "credit_amounts", "tax_amounts", "usage_quantity", "usage_events", "period_start", "period_end",
+    "price_id", "unit_amount_decimal", "formula", "discountable", "tax_rates", "metadata",
 )  # fmt: skip
 
 
@@ -99,11 +100,11 @@ TOTALS = (
 def insert_invoices(computed: Sequence[Computed]) -> None:
     """Store new invoices with their lines, and give them the invoice items that they bill.
 
-    The lines come first: those of an invoice that is final already could not be added afterwards.
+    Lines and items come first: those of an invoice that is final already could not be added afterwards.
     """
     copy_values(InvoiceLine, [line for each in computed for line in _lines(each)])
-    copy_models(Invoice, [each.invoice for each in computed])
     _take_up_items(computed)
+    copy_models(Invoice, [each.invoice for each in computed])
 
 
 def rewrite_drafts(computed: Sequence[Computed]) -> None:

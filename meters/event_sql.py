@@ -100,7 +100,7 @@ def source(span: Span, rules: Rules, *, bucket: str | None = None, by_dimensions
 
 def _kept(span: Span, days: Days, table: str, *, kept: str, alike: str) -> Sql:
     """The rows of a rollup for whole days, and events that look alike for what is left of the span at both ends."""
-    only, only_params = _only(span)
+    only, only_params = chosen(span)
     parts = [
         f"SELECT {kept} FROM (SELECT *, day::timestamp AT TIME ZONE 'UTC' AS timestamp FROM {table}) AS days"
         f" WHERE customer_ref = %s AND meter_ref = %s AND day >= %s AND day < %s{only}"
@@ -223,7 +223,7 @@ def events(span: Span, columns: str) -> Sql:
 
 def _matching(span: Span) -> Sql:
     sql, params = _within(span)
-    only, only_params = _only(span)
+    only, only_params = chosen(span)
     if without := epochs.without_events_in(span.start, span.end):
         sql += f" AND epoch NOT IN ({', '.join(map(str, without))})"
     visible, visible_params = _visible(span, "received_at")
@@ -243,7 +243,7 @@ def _within(span: Span) -> Sql:
     )
 
 
-def _only(span: Span) -> Sql:
+def chosen(span: Span) -> Sql:
     sql, params = "", []
     for place, values in span.only:
         sql += (

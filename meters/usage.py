@@ -180,6 +180,11 @@ def _as_sent(event: StoredEvent, meter: Meter, customer: Customer) -> StoredEven
     return replace(event, payload=whole(meter, event.payload, customer_id=customer.pk, value=event.value))
 
 
+def span_of(meter: Meter, customer: Customer, part: Part, only: Chosen | None = None) -> Span:
+    """The events that a question about usage is about."""
+    return _span(meter, customer, part, None, only)
+
+
 def _span(meter: Meter, customer: Customer, part: Part, as_of: Snapshot | None, only: Chosen | None = None) -> Span:
     places = {key: place for place, key in enumerate(meter.dimension_payload_keys)}
     chosen = tuple((places[key], tuple(values)) for key, values in (only or {}).items())

@@ -10,12 +10,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from core import clock
+from invoices.late_events import events_of
 from invoices.models import InvoiceLine
 from meters.aggregations import Aggregation
 from meters.usage import WIDTH, UsageBucket, usage, usage_by
 from portal import scope
 from portal.access import COOKIE, COOKIE_PATH, CustomerPage, PortalView, refuse
-from portal.breakdown import LineUsage, adds_up
+from portal.breakdown import PAGE, LineUsage, adds_up
 from portal.charts import draw
 from portal.ranges import LONGEST_BY_HOUR, choose_range
 from portal.sessions import BROWSING, browser_token, revoke_session, session_of, session_of_browser
@@ -146,7 +147,11 @@ class InvoicePage(CustomerPage):
 
     def context(self, **ids: str) -> dict[str, Any]:
         invoice = scope.invoice_of(self.request.customer, ids["invoice_id"])
-        return {"invoice": invoice, "lines": scope.lines_of(invoice)}
+        return {
+            "invoice": invoice,
+            "lines": scope.lines_of(invoice),
+            "credit_notes": invoice.credit_notes.order_by("sequence"),
+        }
 
 
 class LinePage(CustomerPage):
@@ -174,6 +179,23 @@ class LinePage(CustomerPage):
             "check": _check(rows, used.total(day), used.aggregation),
             "chart": draw(rows, shown, bucket=by, what=used.meter.display_name),
             **_split(line),
+        }
+
+
+class LateUsagePage(CustomerPage):
+    """What a line bills of a period that was billed before: both readings, and the events between them."""
+
+    template_name = "portal/late_usage.html"
+    tab = "invoices"
+
+    def context(self, **ids: str) -> dict[str, Any]:
+        late = scope.late_usage_of(self.request.customer, ids["invoice_id"], ids["line_id"])
+        found = events_of(late, limit=PAGE + 1)
+        return {
+            "invoice": scope.invoice_of(self.request.customer, ids["invoice_id"]),
+            "late": late,
+            "events": found[:PAGE],
+            "more": len(found) > PAGE,
         }
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from django.http import Http404
 
 from customers.models import Customer
-from invoices.models import Invoice, InvoiceLine, InvoiceQuerySet
+from invoices.models import Invoice, InvoiceLine, InvoiceQuerySet, LateUsage
 from meters.aggregations import AGGREGATIONS, Aggregation
 from meters.models import Meter
 from meters.usage import Chosen
@@ -79,7 +79,7 @@ def invoice_of(customer: Customer, invoice_id: str) -> Invoice:
 
 
 def lines_of(invoice: Invoice) -> list[InvoiceLine]:
-    return list(invoice.lines.select_related("meter", "price__meter").order_by("position"))
+    return list(invoice.lines.select_related("meter", "price__meter", "invoice_item__late_usage").order_by("position"))
 
 
 def metered_line_of(customer: Customer, invoice_id: str, line_id: str) -> InvoiceLine:
@@ -88,6 +88,19 @@ def metered_line_of(customer: Customer, invoice_id: str, line_id: str) -> Invoic
         if line.pk == line_id and line.snapshot is not None:
             return line
     raise Http404
+
+
+def late_usage_of(customer: Customer, invoice_id: str, line_id: str) -> LateUsage:
+    """What a line of an invoice of the customer corrects. Raises Http404."""
+    for line in lines_of(invoice_of(customer, invoice_id)):
+        if line.pk == line_id and (late := late_usage_on(line)):
+            return late
+    raise Http404
+
+
+def late_usage_on(line: InvoiceLine) -> LateUsage | None:
+    """The late usage that a line bills, if it does."""
+    return getattr(line.invoice_item, "late_usage", None)
 
 
 def _with_periods(item: SubscriptionItem) -> CustomerMeter:

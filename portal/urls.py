@@ -24,6 +24,7 @@ portal_pages = [
     path("invoices", pages.InvoicesPage.as_view(), name="invoices"),
     path("invoices/<id:invoice_id>", pages.InvoicePage.as_view(), name="invoice"),
     path("invoices/<id:invoice_id>/lines/<id:line_id>", pages.LinePage.as_view(), name="line"),
+    path("invoices/<id:invoice_id>/lines/<id:line_id>/late", pages.LateUsagePage.as_view(), name="late_usage"),
     path("invoices/<id:invoice_id>/lines/<id:line_id>/events", pages.EventsPage.as_view(), name="events"),
     re_path(r"^.*$", pages.UnknownPage.as_view(), name="unknown"),
 ]

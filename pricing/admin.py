@@ -148,7 +148,20 @@ class PriceAdmin(VerbAdmin):
     add_inlines = (TierInline,)
     readonly_fields = ("id", "product", "currency_code", "cost", "every", "meter", "aggregate_usage", "created_at")
     fieldsets = (
-        (None, {"fields": ("active", "nickname", "lookup_key", "transfer_lookup_key", "tax_behavior", "metadata")}),
+        (
+            None,
+            {
+                "fields": (
+                    "active",
+                    "nickname",
+                    "lookup_key",
+                    "transfer_lookup_key",
+                    "tax_behavior",
+                    "late_usage",
+                    "metadata",
+                )
+            },
+        ),
         (
             "Terms, which never change",
             {"fields": ("product", "currency_code", "cost", "every", "meter", "aggregate_usage")},

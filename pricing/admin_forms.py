@@ -223,8 +223,11 @@ class PriceChangeForm(MetadataForm):
 
     class Meta:
         model = Price
-        fields = ("active", "nickname", "lookup_key", "tax_behavior", "metadata")
+        fields = ("active", "nickname", "lookup_key", "tax_behavior", "late_usage", "metadata")
         widgets = {"nickname": UnfoldAdminTextInputWidget}
+
+    def clean_late_usage(self) -> str | None:
+        return self.cleaned_data["late_usage"] or None
 
 
 class ProductForm(MetadataForm):

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from core.ids import IdField
+from customers.models import Customer
 from meters.models import Meter
 from pricing.coupon_models import Coupon as Coupon  # these for Django to find them
 from pricing.coupon_models import PromotionCode as PromotionCode
@@ -135,6 +136,14 @@ class Price(models.Model):
     )
     tax_behavior = models.CharField(max_length=12, choices=TaxBehavior, default=TaxBehavior.UNSPECIFIED)
     active = models.BooleanField(default=True, help_text="Whether new subscriptions can use it.")
+    late_usage = models.CharField(
+        max_length=20,
+        choices=Customer.LateUsage,
+        null=True,
+        blank=True,
+        help_text="What becomes of usage that arrives when the invoice of its period is final. Empty: as the customer "
+        "has it.",
+    )
     nickname = models.CharField(max_length=5000, blank=True, default="")
     lookup_key = models.CharField(max_length=200, null=True, blank=True, unique=True)
     metadata = models.JSONField(default=dict, blank=True)
@@ -178,6 +187,11 @@ class Price(models.Model):
                 fields=["meter"],
                 condition=Q(aggregate_usage__isnull=False),
                 name="price_with_usage_records_has_own_meter",
+            ),
+            models.CheckConstraint(
+                condition=Q(late_usage=None)
+                | Q(usage_type="metered", late_usage__in=["next_invoice", "adjustment", "hold", "not_billed"]),
+                name="price_late_usage_known_and_metered",
             ),
         )
 

@@ -55,6 +55,7 @@ class PriceSpec:
     nickname: str = ""
     lookup_key: str | None = None
     transfer_lookup_key: bool = False
+    late_usage: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
 
 
@@ -88,7 +89,8 @@ def update_price(
     metadata: Given = None,
     transfer_lookup_key: bool = False,
 ) -> Price:
-    """Change what is not part of the terms: active, nickname, lookup_key, tax_behavior; merge `metadata` in.
+    """Change what is not part of the terms: active, nickname, lookup_key, tax_behavior, late_usage; merge
+    `metadata` in.
 
     Amounts in further currencies can be added.
 
@@ -109,6 +111,8 @@ def update_price(
                 "This price cannot be archived because it is the default price of its product.",
                 param="active",
             )
+        if changes.get("late_usage") and not price.is_metered:
+            raise _not_metered()
         add_options(price, currency_options or {})
         for name, value in changes.items():
             setattr(price, name, value)
@@ -135,6 +139,8 @@ def check_terms(spec: PriceSpec) -> None:
     check_options(spec.currency_options, currency=spec.currency, tiered=tiered)
     if spec.recurring:
         _check_recurring(spec.recurring)
+    if spec.late_usage and not (spec.recurring and spec.recurring.usage_type == Price.UsageType.METERED):
+        raise _not_metered()
 
 
 def build_tiers(price: Price, tiers: Sequence[TierSpec]) -> list[PriceTier]:
@@ -170,6 +176,7 @@ def _build_price(product: Product, spec: PriceSpec, at: datetime) -> Price:
         active=spec.active,
         nickname=spec.nickname,
         lookup_key=spec.lookup_key,
+        late_usage=spec.late_usage,
         metadata=spec.metadata,
         created_at=at,
     )
@@ -214,6 +221,10 @@ def _check_recurring(recurring: Recurring) -> None:
         raise InvalidRequest(
             "recurring[meter] can only be set when recurring[usage_type]=metered.", param="recurring[meter]"
         )
+
+
+def _not_metered() -> InvalidRequest:
+    return InvalidRequest("late_usage can only be set when recurring[usage_type]=metered.", param="late_usage")
 
 
 def _meter(meter_id: str) -> Meter:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from api import objects, params
 from api.params import ListParams, Params
+from customers.models import Customer
 from pricing.models import Interval, OptionTier, Price, PriceCurrencyOption, PriceTier
 
 
@@ -78,6 +79,7 @@ class CreatePrice(AmountParams):
     active = params.Boolean()
     billing_scheme = params.Choice(Price.BillingScheme)
     currency_options = params.ByCurrency(CurrencyOptionParams)
+    late_usage = params.Choice(Customer.LateUsage)  # ours
     lookup_key = params.String(max_length=200)
     nickname = params.String()
     product = params.String()
@@ -91,6 +93,7 @@ class CreatePrice(AmountParams):
 class UpdatePrice(Params):
     active = params.Boolean()
     currency_options = params.ByCurrency(CurrencyOptionParams)
+    late_usage = params.Choice(Customer.LateUsage, unset=True)  # ours
     lookup_key = params.String(max_length=200, unset=True)
     metadata = params.MetadataParam()
     nickname = params.String(unset=True)
@@ -222,6 +225,7 @@ class PriceObject(objects.Object):
     created = objects.UnixTime(source="created_at")
     currency = objects.Text()
     custom_unit_amount = objects.Const(None)
+    late_usage = objects.Text()
     livemode = objects.Livemode()
     lookup_key = objects.Text()
     metadata = objects.Metadata()

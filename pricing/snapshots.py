@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +10,7 @@ from core.money import plain
 from meters.models import Meter
 from pricing.currency_options import terms_for
 from pricing.models import Price
-from pricing.rating import Terms
+from pricing.rating import Scheme, Terms, Tier
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,3 +91,21 @@ def kept_terms(terms: Terms) -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     return None if value is None else plain(value)
+
+
+def terms_kept(kept: Mapping[str, Any]) -> Terms:
+    """The terms that `kept_terms` wrote."""
+    return Terms(
+        scheme=Scheme(kept["scheme"]),
+        unit_amount=_number(kept["unit_amount"]),
+        tiers=tuple(
+            Tier(_number(tier["up_to"]), _number(tier["unit_amount"]), _number(tier["flat_amount"]))
+            for tier in kept["tiers"]
+        ),
+        divide_by=kept["divide_by"],
+        round=kept["round"],
+    )
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

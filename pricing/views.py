@@ -87,7 +87,7 @@ class PriceView(ResourceView):
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
         changes: dict[str, Any] = {
-            name: given[name] for name in ("active", "lookup_key", "tax_behavior") if name in given
+            name: given[name] for name in ("active", "late_usage", "lookup_key", "tax_behavior") if name in given
         }
         if "nickname" in given:
             changes["nickname"] = given["nickname"] or ""
@@ -155,6 +155,7 @@ def _spec(given: Mapping[str, Any], within: str = "") -> PriceSpec:
         active=given.get("active", True),
         nickname=given.get("nickname", ""),
         lookup_key=given.get("lookup_key"),
+        late_usage=given.get("late_usage"),
         transfer_lookup_key=given.get("transfer_lookup_key", False),
         metadata=metadata.merge({}, given.get("metadata")),
     )

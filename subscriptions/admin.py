@@ -20,6 +20,7 @@ from meters.aggregations import AGGREGATIONS
 from meters.usage import usage
 from pricing.records import usage_question
 from subscriptions import pause_admin as pause_admin  # for its buttons
+from subscriptions import schedule_admin as schedule_admin  # its pages
 from subscriptions.admin_forms import (
     CancelNowForm,
     ItemForm,

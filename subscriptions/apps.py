@@ -12,7 +12,11 @@ class SubscriptionsConfig(AppConfig):
         from subscriptions.cancel import cancel_all
         from subscriptions.clock import furthest_advance
         from subscriptions.pause_collection import RESUME
+        from subscriptions.schedule_end import cancel_schedules
+        from subscriptions.schedule_run import ADVANCE
 
+        before_delete(cancel_schedules)
         before_delete(cancel_all)
+        timeline.register(ADVANCE)
         limit_advance(furthest_advance)
         timeline.register(RESUME)

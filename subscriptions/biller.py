@@ -53,8 +53,8 @@ class BilledFor:
 class Biller(Protocol):
     """Those that change something are called inside the transaction of the change, with the customer locked."""
 
-    def bill_start(self, subscription: Subscription, *, at: datetime) -> None:
-        """Invoice what a new subscription owes in advance."""
+    def bill_start(self, subscription: Subscription, *, at: datetime, as_draft: bool = False) -> None:
+        """Invoice what a new subscription owes in advance; `as_draft` leaves the invoice a draft for a while."""
 
     def bill_due(self, subscription: Subscription, *, at: datetime) -> None:
         """Close the periods that have ended by `at`, so that a change begins from an up-to-date state."""

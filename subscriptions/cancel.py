@@ -12,6 +12,7 @@ from subscriptions.biller import biller
 from subscriptions.locks import lock_for_change
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.refit import credit_rest, refit, running_slices
+from subscriptions.schedule_follow import end_with_subscription
 from subscriptions.slices import natural_end
 
 REQUESTED = "cancellation_requested"
@@ -54,7 +55,8 @@ def cancel_subscription(
 
 
 def end(subscription: Subscription, *, at: datetime) -> None:
-    """Mark a subscription whose periods are all closed as ended at `at`; a pause ends with it."""
+    """Mark a subscription whose periods are all closed as ended at `at`; a pause ends with it, and its
+    schedule."""
     subscription.status = subscription.status_at_end
     subscription.paused_at = None
     subscription.ended_at = at
@@ -71,6 +73,7 @@ def end(subscription: Subscription, *, at: datetime) -> None:
             "cancellation_feedback",
         ]
     )
+    end_with_subscription(subscription, at=at)
 
 
 def schedule_cancellation(

@@ -14,6 +14,7 @@ from subscriptions.cancel import Reason, schedule_cancellation, set_reason
 from subscriptions.locks import lock_for_change
 from subscriptions.models import Subscription
 from subscriptions.pause_collection import Collection, pause_collection
+from subscriptions.schedule_follow import check_own_end, follow_subscription
 from subscriptions.subscribe import check_collection
 from subscriptions.trials import Trial, change_trial
 
@@ -63,6 +64,7 @@ def update_subscription(
             pause_collection(subscription, collection, at=at)
         if trial:
             change_trial(subscription, trial, at=at.replace(microsecond=0), prorate=cancellation.prorate)
+        follow_subscription(subscription, at)
         if not subscription.has_ended:
             _schedule(subscription, cancellation, at)
         return subscription
@@ -79,6 +81,8 @@ def _check_ended(changes: Mapping[str, Any], cancellation: Cancellation, says_mo
 
 
 def _schedule(subscription: Subscription, wanted: Cancellation, at: datetime) -> None:
+    if wanted.cancel_at is not UNSET or wanted.cancel_at_period_end is not UNSET:
+        check_own_end(subscription)
     if wanted.cancel_at is not UNSET and wanted.cancel_at and wanted.cancel_at_period_end is True:
         raise ParametersExclusive(
             "You may only specify one of these parameters: cancel_at, cancel_at_period_end.",

@@ -11,6 +11,7 @@ from subscriptions.locks import lock_for_change
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.moves import Proration
 from subscriptions.plan import ItemChange, plan_items
+from subscriptions.schedule_follow import follow_subscription
 
 _ANYHOW = Proration()
 
@@ -31,6 +32,7 @@ def change_items(
         at = at.replace(microsecond=0)  # periods begin at whole seconds, as events and prorations are timed
         apply_plan(subscription, plan_items(subscription, changes), at=at, proration=proration)
         subscription.refresh_from_db()
+        follow_subscription(subscription, at)
         return subscription
 
 

@@ -6,13 +6,15 @@ from typing import Self
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import ArrayField, DateTimeRangeField, RangeBoundary, RangeOperators
 from django.db import models
-from django.db.models import F, Func, Max, Min, OuterRef, Q, Subquery
+from django.db.models import Exists, F, Func, Max, Min, OuterRef, Q, Subquery
 from django.db.models.functions import Coalesce
 
 from core.ids import IdField
 from customers.models import Customer
 from pricing.models import Interval, Price
 from subscriptions.periods import Anchor, Cadence, Period
+from subscriptions.schedule_models import SchedulePhase as SchedulePhase  # these for Django to find them
+from subscriptions.schedule_models import SubscriptionSchedule as SubscriptionSchedule
 
 
 class SubscriptionQuerySet(models.QuerySet["Subscription"]):
@@ -343,8 +345,11 @@ class ItemPeriodQuerySet(models.QuerySet["ItemPeriod"]):
         return self.filter(closed_at=None, is_cut=True, kind=ItemPeriod.Kind.REGULAR)
 
     def due(self, at: datetime) -> Self:
-        """Periods to be closed at `at`."""
-        return self.unbilled().filter(bills_at__lte=at)
+        """Periods to be closed at `at`; those that end when a phase of a schedule begins wait until it has begun."""
+        changing = SubscriptionSchedule.objects.filter(
+            subscription=OuterRef("item__subscription"), next_at__lte=OuterRef("bills_at")
+        )
+        return self.unbilled().filter(~Exists(changing), bills_at__lte=at)
 
     def not_parked(self) -> Self:
         """Periods of subscriptions that are not set aside."""

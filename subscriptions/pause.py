@@ -18,6 +18,7 @@ from subscriptions.locks import lock_for_change
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import clamp, period_containing
 from subscriptions.refit import debit_slices
+from subscriptions.schedule_follow import driving
 from subscriptions.slices import Kind
 
 UNCHANGED = "unchanged"
@@ -67,6 +68,10 @@ def check_can_pause(subscription: Subscription) -> None:
         raise InvalidRequest("Only a subscription with billing_mode flexible can be paused.")
     if subscription.is_sent:
         raise InvalidRequest("A subscription whose collection_method is send_invoice cannot be paused.")
+    if driving(subscription):
+        raise InvalidRequest(
+            "A subscription with a subscription schedule cannot be paused; release the schedule first."
+        )
     if not subscription.can_pause:
         raise InvalidRequest(f"A subscription that is {subscription.status} cannot be paused.")
 

@@ -47,7 +47,7 @@ class Anchor:
             return
         if not 1 <= self.day_of_month <= 31:
             raise ValueError("the day of the month must be between 1 and 31")
-        if self.at.day != min(self.day_of_month, monthrange(self.at.year, self.at.month)[1]):
+        if self.at.day != min(self.day_of_month, days_in_month_of(self.at)):
             raise ValueError("the anchor does not fall on the wanted day of the month")
 
     @property
@@ -78,6 +78,10 @@ class Period:
     @property
     def is_empty(self) -> bool:
         return self.start == self.end
+
+
+def days_in_month_of(at: datetime) -> int:
+    return monthrange(at.year, at.month)[1]
 
 
 def boundary(anchor: Anchor, cadence: Cadence, n: int) -> datetime:

@@ -342,7 +342,7 @@ class SubscriptionObject(objects.Object):
     pending_invoice_item_interval = PendingIntervalObject(source="*")
     pending_setup_intent = objects.Const(None)
     pending_update = objects.Const(None)
-    schedule = objects.Const(None)
+    schedule = objects.ObjectId(source="schedule_id")
     start_date = objects.UnixTime()
     status = objects.Text()
     status_details = StatusDetailsObject(source="*")

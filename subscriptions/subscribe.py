@@ -1,6 +1,6 @@
 """Creates subscriptions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from pricing.models import Price
 from subscriptions.backdate import PARAM, check_backdate, open_backdated, too_many
 from subscriptions.biller import biller
 from subscriptions.cancel import schedule_cancellation
-from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, cadence_of
+from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem, SubscriptionSchedule, cadence_of
 from subscriptions.parts import MOST_BACKDATED
 from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
@@ -39,7 +39,7 @@ class ItemSpec:
 @dataclass(frozen=True)
 class SubscriptionSpec:
     """A subscription as asked for. At most one of `billing_cycle_anchor` and `anchor_config`
-    (day_of_month, month, hour, minute, second)."""
+    (day_of_month, month, hour, minute, second). `schedule` is the one that begins it, if one does."""
 
     items: Sequence[ItemSpec]
     billing_cycle_anchor: datetime | None = None
@@ -56,9 +56,16 @@ class SubscriptionSpec:
     metadata: Mapping[str, str] = field(default_factory=dict)
     terms: Mapping[str, Any] = field(default_factory=dict)
     trial: Trial = field(default_factory=Trial)
+    schedule: str | None = None
 
 
-def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetime) -> Subscription:
+def create_subscription(
+    customer_id: str,
+    *,
+    spec: SubscriptionSpec,
+    at: datetime,
+    before_billing: Callable[[Subscription], None] = lambda subscription: None,
+) -> Subscription:
     """Subscribe a customer, open the first period of each item, and invoice what is due in advance.
 
     Begins at the customer's time. Raises ResourceMissing (customer, prices), InvalidRequest and its kin.
@@ -66,13 +73,13 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
     """
     check_collection(spec.collection_method, spec.days_until_due)
     with transaction.atomic():
-        customer = _lock(customer_id)
+        customer = lock_subscriber(customer_id, schedule=spec.schedule)
         # Events carry whole seconds: one sent right after must not seem to come before the subscription.
         at = customer.now(at).replace(microsecond=0)
         start = _start(spec, at)
-        prices = _prices(spec.items)
+        prices = prices_of(spec.items)
         _check_intervals(spec, prices)
-        currency = _currency(customer, prices, spec.currency)
+        currency = common_currency(customer, prices, spec.currency)
         trial_end = first_trial_end(spec.trial, at=at, start=start)
         anchor = _anchor(spec, prices, trial_end or at, trial_end or start)
         subscription = Subscription.objects.create(
@@ -96,9 +103,16 @@ def create_subscription(customer_id: str, *, spec: SubscriptionSpec, at: datetim
         if not spec.prorate:
             _bill_without_shares(subscription)
         begin_terms(subscription, spec.terms, {item.price: item.terms for item in spec.items}, at=at)
-        biller().bill_start(subscription, at=at)
+        before_billing(subscription)
+        biller().bill_start(subscription, at=at, as_draft=_waits(spec))
         subscription.refresh_from_db()
         return subscription
+
+
+def _waits(spec: SubscriptionSpec) -> bool:
+    """Whether the first invoice stays a draft for a while: that of a schedule, if it is to be collected by itself."""
+    by_itself = spec.collection_method == Subscription.CollectionMethod.CHARGE_AUTOMATICALLY
+    return spec.schedule is not None and by_itself
 
 
 def check_collection(collection_method: str, days_until_due: int | None) -> None:
@@ -112,15 +126,20 @@ def check_collection(collection_method: str, days_until_due: int | None) -> None
         )
 
 
-def _lock(customer_id: str) -> Customer:
+def lock_subscriber(customer_id: str, *, schedule: str | None = None) -> Customer:
+    """Lock a customer who is to have one more subscription, which `schedule` has counted already if it begins it.
+
+    Raises ResourceMissing; InvalidRequest where that is more than fit on a test clock.
+    """
     try:
         customer = lock_customer(customer_id)
     except NotFound as error:
         raise ResourceMissing("customer", customer_id, param="customer") from error
     if customer.deleted_at:
         raise ResourceMissing("customer", customer_id, param="customer")
-    running = Subscription.objects.running().filter(customer=customer)
-    if customer.test_clock_id and running.count() >= SUBSCRIPTIONS_PER_CLOCK_CUSTOMER:
+    running = Subscription.objects.running().filter(customer=customer).count()
+    scheduled = SubscriptionSchedule.objects.live().filter(customer=customer, subscription=None).exclude(pk=schedule)
+    if customer.test_clock_id and running + scheduled.count() >= SUBSCRIPTIONS_PER_CLOCK_CUSTOMER:
         raise InvalidRequest(
             f"A customer on a test clock can have at most {SUBSCRIPTIONS_PER_CLOCK_CUSTOMER} subscriptions.",
             param="customer",
@@ -128,7 +147,8 @@ def _lock(customer_id: str) -> Customer:
     return customer
 
 
-def _prices(items: Sequence[ItemSpec]) -> list[Price]:
+def prices_of(items: Sequence[ItemSpec]) -> list[Price]:
+    """The prices of items that are asked for together. Raises ParameterMissing, ResourceMissing, InvalidRequest."""
     if not items:
         raise ParameterMissing("items")
     if len(items) > MAX_ITEMS:
@@ -161,8 +181,11 @@ def _price(item: ItemSpec, number: int, price: Price | None) -> Price:
     return price
 
 
-def _currency(customer: Customer, prices: Sequence[Price], wanted: str | None) -> str:
-    """The one currency of the prices, which must also be that of the customer's other running subscriptions."""
+def common_currency(customer: Customer, prices: Sequence[Price], wanted: str | None) -> str:
+    """The one currency of the prices, which must also be that of the customer's other running subscriptions.
+
+    Raises InvalidRequest.
+    """
     currencies = {price.currency for price in prices}
     if len(currencies) > 1:
         raise InvalidRequest(

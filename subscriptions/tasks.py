@@ -5,6 +5,12 @@ from celery import shared_task
 from core import clock
 from core.sweep import sweep
 from subscriptions.pause_collection import RESUME
+from subscriptions.schedule_run import ADVANCE
+
+
+@shared_task
+def advance_due_schedules() -> None:
+    sweep(ADVANCE, clock.now())
 
 
 @shared_task

@@ -24,7 +24,10 @@ KNOWN = {
     "coupons:read", "coupons:write", "promotion_codes:read", "promotion_codes:write",
     "tax_rates:read", "tax_rates:write",
     "subscriptions:read", "subscriptions:write", "subscription_items:read", "subscription_items:write",
-    "invoices:read", "invoices:write",
+    "subscription_schedules:read", "subscription_schedules:write",
+    "invoices:read", "invoices:write", "credit_notes:read", "credit_notes:write",
+    "invoiceitems:read", "invoiceitems:write",
+    "late_usages:read", "late_usages:write",
     "portal_sessions:write",
 }  # fmt: skip
 ROUTES = sorted(served(get_resolver().url_patterns), key=str)
@@ -70,7 +73,9 @@ def answer() -> Any:
     client = Client(raise_request_exception=False)
 
     def call(method: str, path: str, allowed: Any) -> Any:
-        return getattr(client, method)(path.replace("<str:id>", "nothing_1"), headers=header(allowed))
+        return getattr(client, method)(
+            path.replace("<str:id>", "nothing_1").replace("<str:line>", "nothing_2"), headers=header(allowed)
+        )
 
     return call
 

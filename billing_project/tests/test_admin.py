@@ -18,6 +18,7 @@ from billing_project.schedule import sync_schedule
 from core import clock
 from core.admin import PageAdmin
 from customers.models import Customer
+from invoices.items import NewItem, create_item
 from invoices.models import Invoice
 from meters.models import IngestEpoch
 from meters.resources import METER
@@ -69,6 +70,7 @@ def business(admin_user: User) -> None:
     begin(FileSpec("usage.csv"), at=JAN)
     Group.objects.create(name="Billing")
     discounted("SPRING", customer)
+    create_item(NewItem({"amount": 500}, customer=customer.pk), at=JAN)
 
 
 def discounted(coupon: str, customer: Customer) -> None:
@@ -129,6 +131,7 @@ def fill(count: int) -> None:
         make.subscribe(customer, make.price(meter=meter, tiers=[("5", "1", None), (None, "2", None)]))
         begin(FileSpec("usage.csv"), at=JAN)
         make.subscribe(customer, make.price(unit="5", product="Seat"))
+        create_item(NewItem({"amount": 500}, customer=customer.pk), at=JAN)
         make.event(customer, meter.event_name, at=JAN)
         make.clock()
         create_api_key(f"key {n}", clock.now())

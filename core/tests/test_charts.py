@@ -1,10 +1,11 @@
 """Bars: how high, how wide, where."""
 
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from core.charts import HEIGHT, WIDTH, bar_chart
+from core.charts import HEIGHT, WIDTH, bar_chart, time_strip
 
 D = Decimal
 
@@ -38,3 +39,16 @@ def test_a_small_value_can_be_seen() -> None:
 def test_every_value_is_written() -> None:
     with pytest.raises(ValueError):
         bar_chart([("a", D(1))], written=[])
+
+
+def test_spans_of_time_are_as_wide_as_they_are_long() -> None:
+    start, day = datetime(2026, 1, 1, tzinfo=UTC), timedelta(days=1)
+    strip = time_strip([(start, start + day), (start + day, start + 4 * day)], now=start + 2 * day)
+    assert [(block.x, block.width) for block in strip.blocks] == [(D(0), D(150)), (D(150), D(450))]
+    assert strip.now == D(300)
+    assert time_strip([(start, start + day)], now=start + day).now is None
+    assert time_strip([(start, start + day)], now=start - day).now is None
+    short = time_strip(
+        [(start, start + timedelta(minutes=1)), (start + timedelta(minutes=1), start + 999 * day)], now=start
+    )
+    assert short.blocks[0].width == 1

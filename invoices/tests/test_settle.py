@@ -7,9 +7,10 @@ import pytest
 
 from core.errors import InvalidRequest, NotFound, NotSupported
 from invoices.close import close_period
+from invoices.drafts import update_invoice
 from invoices.finalize import InvoiceNotEditable, finalize_if_due, finalize_invoice
 from invoices.models import Invoice
-from invoices.settle import mark_uncollectible, pay_invoice, update_invoice, void_invoice
+from invoices.settle import mark_uncollectible, pay_invoice, void_invoice
 from tests import make
 from tests.make import JAN, utc
 

@@ -1,6 +1,6 @@
 """Filters by which the templates write money, quantities and times."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,6 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core import money
+from invoices.models import Invoice, InvoiceLine
+from invoices.summary import SummaryRow, summarize
 from portal import formats
 from subscriptions.periods import Period
 
@@ -72,3 +74,9 @@ def address_lines(address: Mapping[str, Any] | None) -> list[str]:
         text = " ".join(str((address or {}).get(name) or "") for name in names).strip()
         lines.append(text)
     return [line for line in lines if line]
+
+
+@register.simple_tag
+def summary_of(invoice: Invoice, lines: Sequence[InvoiceLine]) -> list[SummaryRow]:
+    """How the lines of an invoice, stored or previewed, become what is to be paid."""
+    return summarize(invoice, lines)

@@ -3,6 +3,8 @@
 import pytest
 
 from customers.lifecycle import update_customer
+from invoices.credit_note_lines import Asked
+from invoices.credit_notes import issue_credit_note, void_credit_note
 from invoices.settle import pay_invoice, void_invoice
 from portal.tests.scenes import DAY, FEB, GRACE, HOUR, JAN, bill, enter, send, spread
 from subscriptions.cancel import cancel_subscription
@@ -237,3 +239,17 @@ def test_looking_takes_few_queries(django_assert_max_num_queries):
             assert client.get(path).status_code == 200
     with django_assert_max_num_queries(10):
         client.get(f"{line}/events?page=2")
+
+
+def test_an_invoice_shows_its_credit_notes():
+    customer = make.customer()
+    make.subscribe(customer, make.price(unit="2000"))
+    invoice = customer.invoices.get()
+    void_credit_note(issue_credit_note(invoice.pk, Asked(amount=100), at=JAN).pk, at=JAN)
+    issue_credit_note(invoice.pk, Asked(amount=500, memo="Two days without service"), at=JAN)
+
+    shown = text(enter(customer), f"/portal/invoices/{invoice.pk}")
+
+    for part in (f"{invoice.number}-CN-01", f"{invoice.number}-CN-02", "$5.00", "Two days without service", "-$5.00"):
+        assert part in shown
+    assert shown.count('class="badge void"') == 1

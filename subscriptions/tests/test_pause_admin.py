@@ -48,7 +48,7 @@ def test_a_trial_is_made_with_the_form_and_ended_by_a_button(admin_client: Clien
 
     row = Subscription.objects.get()
     assert (row.status, row.trial_end, row.missing_payment_method) == ("trialing", utc(2026, 1, 15), "cancel")
-    assert offered(admin_client, row) == {"End trial now", "Pause collection"}
+    assert offered(admin_client, row) == {"End trial now", "Pause collection", "Plan a change"}
     assert "Trialing" in page(admin_client, row)
     Subscription.objects.filter(pk=row.pk).update(missing_payment_method="create_invoice")
     make.move(customer.test_clock, utc(2026, 1, 5))
@@ -68,14 +68,14 @@ def test_pause_and_resume(admin_client: Client, customer: Customer) -> None:
     row = make.subscribe(customer, make.price(unit="3100"), make.price(meter=make.meter(), unit="5"))
     make.event(customer, value="4", at=JAN)
     make.move(customer.test_clock, MIDDLE)
-    assert offered(admin_client, row) == {"Pause", "Pause collection"}
+    assert offered(admin_client, row) == {"Pause", "Pause collection", "Plan a change"}
 
     submit(admin_client, press(row, "pause"), credit_from="item_current_period_start", bill_usage=None)
 
     row.refresh_from_db()
     assert (row.status, row.paused_at) == ("paused", MIDDLE)
     assert InvoiceItem.objects.get(invoice=None).amount == -3100
-    assert offered(admin_client, row) == {"Resume", "Pause collection"}
+    assert offered(admin_client, row) == {"Pause collection", "Plan a change", "Resume"}
     make.move(customer.test_clock, FEB)
     submit(admin_client, press(row, "resume"), anchor="unchanged", proration_behavior="none")
     row.refresh_from_db()
@@ -100,7 +100,7 @@ def test_collection_is_paused_and_resumed(admin_client: Client, customer: Custom
     )
     row.refresh_from_db()
     assert (row.pause_collection, row.pause_collection_resumes_at) == ("void", FEB)
-    assert offered(admin_client, row) == {"Pause", "Resume collection"}
+    assert offered(admin_client, row) == {"Pause", "Plan a change", "Resume collection"}
     submit(admin_client, press(row, "resume-collection"))
     row.refresh_from_db()
     assert row.pause_collection is None

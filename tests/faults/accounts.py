@@ -7,11 +7,13 @@ from typing import Any
 
 from customers.models import Customer, TestClock
 from invoices.close import close_period
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from meters.models import Meter
 from pricing.models import Price
-from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.models import ItemPeriod, SchedulePhase, Subscription, SubscriptionSchedule
 from subscriptions.pause import pause_subscription
+from subscriptions.schedule_phases import as_given
+from subscriptions.schedules import ScheduleChange, adopt_subscription, update_schedule
 from subscriptions.terms import change_terms
 from subscriptions.trials import Trial
 from tests import make
@@ -24,7 +26,9 @@ HOUR = timedelta(hours=1)
 UNTOLD = {"id", "customer_id", "subscription_id", "invoice_id", "item_id", "subscription_item_id", "item_period_id"}
 UNTOLD |= {"invoice_item_id", "credited_lines"}
 UNTOLD |= {"usage_snapshot", "usage_read_at", "latest_invoice", "invoice_prefix", "ref", "test_clock_id", "number"}
+UNTOLD |= {"credit_note_id", "invoice_line_id", "customer_balance_transaction_id"}
 UNTOLD |= {"threshold_mark"}
+UNTOLD |= {"released_subscription_id", "schedule_id"}
 UNTOLD |= {"billed_by", "credited_lines", "invoice_item_id"}
 
 
@@ -91,6 +95,15 @@ def near_threshold(things: Catalog, *, resets: bool = False) -> Account:
     account = subscribed(things)
     thresholds = {"amount_gte": 900, "reset_billing_cycle_anchor": resets}
     change_terms(account.subscription.pk, {"billing_thresholds": thresholds}, at=JAN + HOUR)
+
+
+def scheduled(things: Catalog) -> Account:
+    """Subscribed on 1 January; two more seats, and no more tokens, are scheduled for the end of the period."""
+    account = subscribed(things)
+    schedule = adopt_subscription(account.subscription.pk, at=JAN + HOUR, metadata={})
+    now, later = as_given(schedule.phases.get()), [{"price": things.seat.pk, "quantity": 3}]
+    change = ScheduleChange([now, {"items": later, "metadata": {"seats": "3"}}])
+    update_schedule(schedule.pk, change, at=JAN + HOUR)
     return account
 
 
@@ -120,10 +133,18 @@ def picture(customer: Customer) -> dict[str, Any]:
             )
         ),
         "invoices": _told(invoices),
+        "schedules": _told(SubscriptionSchedule.objects.filter(customer=customer)),
+        "phases": _told(SchedulePhase.objects.filter(schedule__customer=customer).order_by("start_date")),
         "numbers": [invoice.number and invoice.number.removeprefix(row.invoice_prefix) for invoice in invoices],
         "lines": _told(
             InvoiceLine.objects.filter(invoice__customer=customer).order_by(
                 "invoice__period_end", "invoice__billing_reason", "position"
+            )
+        ),
+        "credit notes": _told(CreditNote.objects.filter(customer=customer).order_by("invoice__period_end", "sequence")),
+        "lines of credit notes": _told(
+            CreditNoteLine.objects.filter(credit_note__customer=customer).order_by(
+                "credit_note__invoice__period_end", "credit_note__sequence", "position"
             )
         ),
     }

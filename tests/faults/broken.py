@@ -11,7 +11,9 @@ from django.db import connection, transaction
 
 from customers.models import Customer
 from invoices import close, finalize
-from invoices.models import Invoice
+from invoices.credit_note_draft import draft_note, note_number
+from invoices.credit_note_lines import Asked
+from invoices.models import CreditNote, CreditNoteLine, Invoice
 from subscriptions.models import ItemPeriod, Subscription
 
 
@@ -41,6 +43,15 @@ def close_in_two_transactions(subscription_id: str, at: datetime) -> Invoice | N
         return close.draft(closings, at)[0]
 
 
+def close_many_twice(subscription_ids: list[str], at: datetime) -> set[str]:
+    """`close_many`, but what was closed is drafted again, as by a worker that does not look."""
+    with transaction.atomic():
+        closings = close.find_closings(close.lock_subscriptions(subscription_ids), at)
+        close.close(closings, at)
+        close.draft(closings, at)
+        return {closing.subscription.pk for closing in closings}
+
+
 def finalize_locking_late(invoice_id: str, at: datetime) -> Invoice | None:
     """`finalize_if_due`, but the customer is read first and locked second."""
     with transaction.atomic():
@@ -49,6 +60,22 @@ def finalize_locking_late(invoice_id: str, at: datetime) -> Invoice | None:
         if not Invoice.objects.to_finalize(at).filter(pk=invoice.pk).exists():
             return None
         return finalize.finalize_draft(invoice, at=at)
+
+
+def credit_locking_late(invoice_id: str, asked: Asked, *, at: datetime) -> CreditNote:
+    """`issue_credit_note`, but what is left is looked at first and locked second."""
+    with transaction.atomic():
+        looked_at = Invoice.objects.select_related("customer__test_clock").get(pk=invoice_id)
+        drafted = draft_note(looked_at, asked, at=at)
+        invoice = finalize.lock_invoice(invoice_id)
+        note = drafted.note
+        note.sequence = invoice.credit_notes.count() + 1
+        note.number = note_number(invoice, note.sequence)
+        note.save(force_insert=True)
+        CreditNoteLine.objects.bulk_create(drafted.lines)
+        invoice.post_payment_credit_notes_amount += note.post_payment_amount
+        invoice.save(update_fields=["post_payment_credit_notes_amount"])
+        return note
 
 
 @contextlib.contextmanager
@@ -71,7 +98,8 @@ def without_rules(**tables: list[str]) -> Iterator[None]:
 def _definition(table: str, name: str) -> tuple[str, str]:
     """How to drop a rule, and how to make it again."""
     found = _one(
-        "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = %s::regclass AND conname = %s",
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = %s::regclass AND conname = %s AND contype <> 't'",
         table,
         name,
     )

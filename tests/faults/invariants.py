@@ -24,6 +24,7 @@ def violations(customer: Customer) -> list[str]:
         _usage_is_as_read,
         _numbers,
         _balance,
+        _credit_notes,
         _applied,
     )
     invoices = Invoice.objects.filter(customer=customer)
@@ -143,6 +144,23 @@ def _balance(customer: Customer, invoices: Invoices) -> Iterator[str]:
     amounts = [entry.amount for entry in row.balance_transactions.all()]
     if (row.balance, row.balance_sequence) != (sum(amounts), len(amounts)):
         yield f"a balance of {row.balance} after {row.balance_sequence} changes, and {len(amounts)} of {sum(amounts)}"
+
+
+def _credit_notes(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    for invoice in invoices:
+        notes = list(invoice.credit_notes.prefetch_related("lines").order_by("sequence"))
+        issued = [note for note in notes if note.status == "issued"]
+        if (credited := sum(note.total for note in issued)) > max(invoice.total, 0):
+            yield f"{invoice.pk} has credit notes of {credited} and a total of {invoice.total}"
+        if [note.sequence for note in notes] != list(range(1, len(notes) + 1)):
+            yield f"{invoice.pk} has the notes {[note.number for note in notes]}"
+        shown = (invoice.pre_payment_credit_notes_amount, invoice.post_payment_credit_notes_amount)
+        sums = (sum(note.pre_payment_amount for note in issued), sum(note.post_payment_amount for note in issued))
+        if shown != sums:
+            yield f"{invoice.pk} shows credit notes of {shown}, and has {sums}"
+        for note in notes:
+            if note.total != sum(line.total for line in note.lines.all()):
+                yield f"{note.pk} is not the sum of its lines"
 
 
 def _applied(customer: Customer, invoices: Invoices) -> Iterator[str]:

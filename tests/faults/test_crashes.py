@@ -18,7 +18,8 @@ from customers.test_clocks import advance, start_advance
 from invoices.close import close_period
 from invoices.finalize import finalize_if_due
 from invoices.thresholds import check_threshold
-from subscriptions.models import Subscription
+from subscriptions.models import Subscription, SubscriptionSchedule
+from subscriptions.schedule_run import advance_schedule
 from tests.faults import broken
 from tests.faults.accounts import (
     FEB,
@@ -31,6 +32,7 @@ from tests.faults.accounts import (
     near_threshold,
     paused,
     picture,
+    scheduled,
     subscribed,
     with_draft,
 )
@@ -101,6 +103,10 @@ class Caller:
         invoice = self.account.invoice(billing_reason="subscription_create")
         self.post(f"/v1/invoices/{invoice.pk}/pay", paid_out_of_band="true")
 
+    def credit(self) -> None:
+        invoice = self.account.invoice(billing_reason="subscription_create")
+        self.post("/v1/credit_notes", invoice=invoice.pk, amount="700")
+
 
 def caller(things: Catalog, build: Callable[..., Account] = subscribed) -> Caller:
     _, secret = create_api_key("crash", JAN)
@@ -158,7 +164,13 @@ CASES = {
     ),
     "check_threshold": Case(near_threshold, check_usage, sweep_thresholds),
     "check_threshold_with_reset": Case(partial(near_threshold, resets=True), check_usage, sweep_thresholds),
+    "advance_schedule": Case(
+        scheduled,
+        lambda made: advance_schedule(SubscriptionSchedule.objects.get(customer=made.customer).pk, FEB),
+        lambda made: [sweep(timeline.work("advance_schedules"), FEB), sweep_all(made)],
+    ),
     "pay_invoice": Case(caller, Caller.pay, Caller.pay),
+    "issue_credit_note": Case(caller, Caller.credit, Caller.credit),
     "advance": Case(advancing, lambda made: advance(made.clock.pk), carry_on),
 }
 each_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES)

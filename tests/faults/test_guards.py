@@ -10,8 +10,10 @@ from django.db import IntegrityError, ProgrammingError, connection, models, tran
 from customers.balance import adjust_balance
 from customers.models import Customer, CustomerBalanceTransaction
 from invoices.close import close_period
+from invoices.credit_note_lines import Asked
+from invoices.credit_notes import issue_credit_note
 from invoices.finalize import finalize_if_due
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceLine
 from invoices.settle import pay_invoice, void_invoice
 from meters.models import MeterEvent
 from pricing.models import Price, PriceTier
@@ -53,6 +55,7 @@ MAY_CHANGE = {
         "marked_uncollectible_at",
         "metadata",
     },
+    CreditNote: {"memo", "metadata"},
     CustomerBalanceTransaction: {"description", "metadata"},
     Price: {"active", "nickname", "lookup_key", "metadata", "tax_behavior"},
 }
@@ -66,7 +69,8 @@ def history() -> None:
     adjust_balance(account.customer.pk, -500, currency="usd", at=FEB)
     finalize_if_due(account.invoice(status="draft").pk, FEB + HOUR)
     void_invoice(account.invoice(billing_reason="subscription_create").pk, at=FEB)
-    pay_invoice(subscribed(things).invoice().pk, at=FEB, paid_out_of_band=True)
+    paid = pay_invoice(subscribed(things).invoice().pk, at=FEB, paid_out_of_band=True)
+    issue_credit_note(paid.pk, Asked(amount=5, out_of_band_amount=5), at=FEB)
 
 
 def refused(sql: str) -> bool:
@@ -91,6 +95,8 @@ def columns(model: type[models.Model]) -> Iterator[tuple[str, str]]:
 
 HISTORY = [
     (CustomerBalanceTransaction, "true"),
+    (CreditNote, "true"),
+    (CreditNoteLine, "true"),
     (MeterEvent, "true"),
     (PriceTier, "true"),
     (Price, "true"),
@@ -132,7 +138,19 @@ def test_history_is_not_deleted(model: type[models.Model], which: str, history: 
     assert refused(f"DELETE FROM {model._meta.db_table} WHERE {which}")
 
 
-@pytest.mark.parametrize("model", [CustomerBalanceTransaction, MeterEvent, PriceTier, ItemPeriod, Invoice, InvoiceLine])
+@pytest.mark.parametrize(
+    "model",
+    [
+        CreditNote,
+        CreditNoteLine,
+        CustomerBalanceTransaction,
+        MeterEvent,
+        PriceTier,
+        ItemPeriod,
+        Invoice,
+        InvoiceLine,
+    ],
+)
 def test_history_is_not_truncated(model: type[models.Model], history: None):
     table = model._meta.db_table
     with transaction.atomic():

@@ -7,13 +7,16 @@ from core.errors import BillingError
 from core.sweep import sweep
 from customers.test_clocks import advance, start_advance
 from invoices.close import close_period
+from invoices.credit_note_lines import Asked
+from invoices.credit_notes import issue_credit_note, void_credit_note
 from invoices.finalize import finalize_if_due
-from invoices.models import Invoice
+from invoices.models import CreditNote, Invoice
 from invoices.settle import pay_invoice, void_invoice
 from subscriptions.cancel import cancel_subscription
 from subscriptions.change import update_subscription
 from subscriptions.models import Subscription
 from subscriptions.pause import pause_subscription, resume_subscription
+from subscriptions.schedule_run import advance_schedule
 from subscriptions.trials import Trial
 from tests import make
 from tests.faults import broken
@@ -27,6 +30,7 @@ from tests.faults.accounts import (
     near_threshold,
     paused,
     picture,
+    scheduled,
     subscribed,
     with_draft,
 )
@@ -58,6 +62,20 @@ def test_eight_closes_make_one_invoice_with_the_lines_of_one() -> None:
     close_period(alone.subscription.pk, FEB)
 
     runs = race(lambda: close_period(raced.subscription.pk, FEB))
+
+    assert errors(runs) == []
+    assert sum(run.value is not None for run in runs) == 1
+    assert violations(raced.customer) == []
+    assert differences(picture(alone.customer), picture(raced.customer)) == []
+
+
+def test_eight_workers_begin_a_phase_once() -> None:
+    things = catalog()
+    alone, raced = scheduled(things), scheduled(things)
+    advance_schedule(alone.customer.subscription_schedules.get().pk, FEB)
+    schedule = raced.customer.subscription_schedules.get().pk
+
+    runs = race(lambda: (advance_schedule(schedule, FEB), close_period(raced.subscription.pk, FEB))[0])
 
     assert errors(runs) == []
     assert sum(run.value is not None for run in runs) == 1
@@ -253,3 +271,66 @@ def test_control_without_lock_and_rules_a_second_invoice_is_seen() -> None:
     with broken.without_rules(**RULES), broken.no_locks():
         _, wrong = seen_in_rounds()
     assert wrong
+
+
+def test_eight_credit_notes_stay_within_the_total() -> None:
+    """Of 20.00, 3.00 each, in both states of an invoice; the seventh and eighth find too little."""
+    things = catalog()
+    for paid in (False, True):
+        account = subscribed(things)
+        invoice = account.invoice()
+        asked = Asked(amount=300, out_of_band_amount=300 if paid else 0)
+        if paid:
+            pay_invoice(invoice.pk, at=FEB, paid_out_of_band=True)
+
+        runs = race(lambda invoice=invoice, asked=asked: issue_credit_note(invoice.pk, asked, at=FEB))
+
+        assert refusals(runs) == 2
+        assert sum(note.total for note in CreditNote.objects.filter(invoice=invoice)) == 1800
+        assert violations(account.customer) == []
+
+
+def test_eight_voids_give_back_once() -> None:
+    account = subscribed(catalog())
+    note = issue_credit_note(account.invoice().pk, Asked(amount=300), at=FEB)
+
+    runs = race(lambda: void_credit_note(note.pk, at=FEB))
+
+    assert refusals(runs) == THREADS - 1
+    assert account.invoice().amount_due == 2000
+    assert violations(account.customer) == []
+
+
+# What keeps the sum of credit notes within the total, besides the lock.
+CREDIT_RULES = {
+    "invoices_creditnote": ["invoices_creditnote_within_total", "invoices_creditnote_adds_up"],
+    "invoices_creditnoteline": ["invoices_creditnoteline_adds_up"],
+}
+
+
+def late_credits(rounds: int) -> tuple[bool, list[str]]:
+    """Races of the variant that checks before it locks: whether any was refused, and what is wrong in the end."""
+    things, failed, wrong = catalog(), False, list[str]()
+    for _ in range(rounds):
+        account = subscribed(things)
+        invoice = account.invoice()
+        pay_invoice(invoice.pk, at=FEB, paid_out_of_band=True)
+        asked = Asked(amount=1500, out_of_band_amount=1500)
+        runs = race(lambda id=invoice.pk, asked=asked: broken.credit_locking_late(id, asked, at=FEB))
+        failed |= any(not isinstance(error, BillingError) for error in errors(runs))
+        wrong += violations(account.customer)
+        if failed or wrong:
+            break
+    return failed, wrong
+
+
+def test_control_a_check_before_the_lock_is_refused_by_the_database() -> None:
+    failed, wrong = late_credits(20)
+    assert failed
+    assert wrong == []
+
+
+def test_control_a_check_before_the_lock_without_rules_exceeds_the_total() -> None:
+    with broken.without_rules(**CREDIT_RULES):
+        _, wrong = late_credits(20)
+    assert any("and a total of 2000" in line for line in wrong)

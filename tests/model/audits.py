@@ -38,6 +38,16 @@ def told(customer: Customer) -> dict[str, object]:
     }
 
 
+def differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Where the product does not tell what the model tells."""
+    wrong = [] if wanted["balance"] == found["balance"] else [f"balance {found['balance']}, not {wanted['balance']}"]
+    for part in ("subscriptions", "invoices"):
+        left, right = wanted[part], found[part]
+        keys = [*left, *(key for key in right if key not in left)]
+        wrong += [f"{key}: {right.get(key)}, not {left.get(key)}" for key in keys if left.get(key) != right.get(key)]
+    return wrong
+
+
 def _told(invoice: Invoice) -> tuple[Any, ...]:
     amounts = sorted((line.price.product.name, line.amount) for line in invoice.lines.all() if line.price)
     final = (invoice.starting_balance, invoice.ending_balance, invoice.amount_due)

@@ -120,12 +120,12 @@ class Model:
 
     # --- usage
 
-    def usage(self, price: Price, start: Instant, end: Instant) -> Fraction:
-        found = [event for event in self.events.values() if event.meter == price.meter and not event.cancelled]
-        values = [event.value for event in found if start <= event.at < end]
-        if price.meter == "count":
+    def usage_of(self, part: Part) -> Fraction:
+        found = [event for event in self.events.values() if event.meter == part.price.meter and not event.cancelled]
+        values = [event.value for event in found if part.start <= event.at < part.end]
+        if part.price.meter == "count":
             return Fraction(len(values))
-        return max(values, default=Fraction(0)) if price.meter == "max" else sum(values, Fraction(0))
+        return max(values, default=Fraction(0)) if part.price.meter == "max" else sum(values, Fraction(0))
 
     def use(self, name: str, meter: str, at: Instant, value: Fraction) -> None:
         self.events[name] = Event(meter, at, value)
@@ -141,8 +141,7 @@ class Model:
             (part.price.name, nearest(exact * part.share))
             for part in parts
             for _, _, exact in exact_lines(
-                self.usage(part.price, part.start, part.end) if part.price.meter else Fraction(part.quantity),
-                part.price.wire,
+                self.usage_of(part) if part.price.meter else Fraction(part.quantity), part.price.wire
             )
         ]
 
@@ -251,6 +250,16 @@ class Model:
             "subscriptions": {one.key: (one.ended_at, one.told()) for one in self.subscriptions.values()},
             "invoices": {one.key: one.told() for one in self.invoices.values()},
         }
+
+    def reached(self) -> list[str]:
+        """What has happened, in words that can be counted."""
+        invoices = list(self.invoices.values())
+        words = [f"{invoice.reason} {invoice.status}" for invoice in invoices]
+        words += ["with money" for invoice in invoices if invoice.due]
+        words += ["from balance" for invoice in invoices if invoice.starting != invoice.ending]
+        words += ["usage" for invoice in invoices for part in invoice.parts if self.usage_of(part)]
+        words += ["share" for invoice in invoices for part in invoice.parts if part.share != 1]
+        return words + ["ended" for subscription in self.subscriptions.values() if subscription.ended_at]
 
     # --- inside
 

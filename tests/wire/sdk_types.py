@@ -22,6 +22,7 @@ from stripe._stripe_object import UntypedStripeObject
 # What we answer beyond Stripe's fields.
 OURS = {
     "customer": {"external_id", "ingest_aliases", "invoice_grace_seconds", "late_usage"},
+    "price": {"late_usage"},
     "billing.meter": {"dimension_payload_keys", "filters"},
     "billing.meter_event_summary": {"dimensions"},
 }
