@@ -14,7 +14,9 @@ from invoices.preview import preview_next
 from invoices.tasks import check_thresholds
 from invoices.thresholds import check_many, check_threshold
 from pricing.coupons import CouponSpec, create_coupon
+from subscriptions.items import change_items
 from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.plan import ItemChange
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
 from subscriptions.terms import change_terms
 from tests import make
@@ -238,6 +240,24 @@ def test_many_at_once_take_as_many_statements_as_few(django_assert_num_queries: 
         counts.append(len(seen))
     assert counts[0] == counts[1]
     assert Invoice.objects.count() == 9
+
+
+def test_what_a_change_has_cut_off_is_billed_for_good() -> None:
+    """50 at 10 until the 10th, then at 20: the first part is complete, the second goes on."""
+    customer, subscription = started(amount(500), unit="10")
+    make.event(customer, value="50", at=JAN)
+    dearer = make.price(meter=subscription.items.get().price.meter, unit="20")
+    change = ItemChange(id=subscription.items.get().pk, price=dearer.pk)
+    change_items(subscription.pk, [change], at=TEN)
+    make.event(customer, value="5", at=TEN)
+    check_threshold(subscription.pk, TWENTY)
+    make.event(customer, value="1", at=JAN)
+    make.event(customer, value="2", at=TWENTY)
+    [first] = invoices()
+    assert sorted(amounts(first)) == [100, 500]
+    assert ItemPeriod.objects.filter(closed_at=None).count() == 1
+    last = close(subscription, FEB)
+    assert (sorted(amounts(last)), last.total) == ([-100, 10, 140], 50)
 
 
 def test_a_period_that_has_ended_is_left_to_its_closing() -> None:
