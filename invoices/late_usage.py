@@ -30,8 +30,8 @@ PAGE = 1000  # invoices compared at once
 BATCH = 200  # periods corrected in one transaction
 
 # The last reading of each period: of its latest correction, or of the invoice that has billed it. One whose last
-# invoice is a draft will be read again, and that of a void one is not billed again. What a threshold has billed in the
-# middle of a period is read again by the invoice of its end, which is about to be made.
+# invoice is a draft will be read again, as will one that only a threshold has billed, before its end; that of a void
+# invoice is not billed again.
 LAST_READ = """
 SELECT period.id, line.id, line.price_id, line.subscription_item_id, line.meter_id, invoice.customer_id,
        period.starts_at, period.ends_at, coalesce(last.revision, 0),
@@ -50,7 +50,7 @@ LEFT JOIN LATERAL (
     SELECT * FROM invoices_lateusage WHERE item_period_id = period.id ORDER BY revision DESC LIMIT 1
 ) AS last ON true
 WHERE period.outcome = 'invoiced' AND line.meter_id IS NOT NULL AND invoice.status IN ('open', 'paid', 'uncollectible')
-    AND (invoice.billing_reason <> 'subscription_threshold' OR line.period_end >= period.ends_at)
+    AND invoice.created_at >= period.closed_at
 ORDER BY period.id
 """
 
