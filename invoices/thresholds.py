@@ -31,6 +31,7 @@ from subscriptions.locks import lock_subscriptions
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.parking import park_subscription
 from subscriptions.periods import clamp
+from subscriptions.slices import close_slices
 
 REASON = Invoice.BillingReason.SUBSCRIPTION_THRESHOLD
 SECOND = timedelta(seconds=1)
@@ -94,7 +95,7 @@ def _check(subscriptions: Sequence[Subscription], at: datetime) -> set[str]:
     asked = [one for one in subscriptions if marks.get(one.pk, one.threshold_mark) != one.threshold_mark]
     if not asked:
         return set()
-    found = [accrued for accrued in _accrued(asked, until=at + AHEAD) if not _is_ending(accrued, at)]
+    found = [accrued for accrued in _accrued(asked, until=at + AHEAD) if not _is_ending(accrued, at + SECOND)]
     below = [each.subscription for each in found if not each.reason]
     for subscription in below:
         subscription.threshold_mark = marks[subscription.pk]
@@ -120,7 +121,7 @@ def _crossings(subscriptions: Sequence[Subscription], at: datetime) -> list[Accr
 
 
 def _is_ending(accrued: Accrued, at: datetime) -> bool:
-    """Whether a period has ended that the next sweep closes anyhow."""
+    """Whether a period will have ended, so that a sweep closes it anyhow."""
     return any(slice_.bills_at <= at for slice_ in accrued.slices)
 
 
@@ -145,16 +146,17 @@ def _accrued(subscriptions: Sequence[Subscription], *, until: datetime) -> list[
 def _reason(
     subscription: Subscription, slices: Sequence[ItemPeriod], content: Content, before: dict[int, Decimal]
 ) -> dict[str, Any] | None:
-    """Which thresholds are reached, as an invoice keeps it; None where none is."""
-    if not content.billables:
+    """Which thresholds are reached, as an invoice keeps it; None where none is, or nothing is used that is not billed:
+    flat fees alone would be billed again and again."""
+    used: dict[str, Decimal] = defaultdict(Decimal)
+    for billable in content.billables:
+        used[billable.item] += _new_usage(billable, before)
+    if not any(used.values()):
         return None
     totals = build_invoice(content).totals
     accrued = totals.subtotal - totals.discount_total - totals.credit_total
     amount = subscription.threshold_amount
     by_amount = amount is not None and accrued >= amount
-    used: dict[str, Decimal] = defaultdict(Decimal)
-    for billable in content.billables:
-        used[billable.item] += _new_usage(billable, before)
     wanted = {slice_.item_id: slice_.item.threshold_usage for slice_ in slices}
     by_usage = [
         {"subscription_item": item, "usage_gte": usage}
@@ -180,9 +182,12 @@ def _quantities_billed(slices: Iterable[int]) -> dict[int, Decimal]:
 
 
 def _bill(reached: Sequence[Accrued], at: datetime) -> None:
-    """Invoice usage so far, and let its periods go on: a later invoice takes off what this one has billed."""
+    """Invoice usage so far, and let its periods go on: a later invoice takes off what this one has billed. Parts that
+    changes have cut off are complete."""
     if not reached:
         return
+    cut = (slice_ for each in reached for slice_ in each.slices if slice_.is_cut)
+    close_slices(cut, at=at, outcome=ItemPeriod.Outcome.INVOICED)
     computed = []
     for each in reached:
         customer = each.subscription.customer

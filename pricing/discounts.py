@@ -20,11 +20,15 @@ SOURCES = ("coupon", "promotion_code", "discount")  # a wish has exactly one of 
 
 @dataclass(frozen=True)
 class Owner:
-    """Where a discount stands: on the customer, or on something of it that `kind`, one of OWNERS, and `id` name."""
+    """Where a discount stands: on the customer, or on something of it that `kind`, one of OWNERS, and `id` name.
+
+    `since` is when that has begun in the past, for discounts that are set at its making and begin with it.
+    """
 
     customer: str
     kind: str = "customer"
     id: str = ""
+    since: datetime | None = None
 
     def __post_init__(self) -> None:
         assert (self.kind in OWNERS) == bool(self.id), "what is not the customer itself has an id"
@@ -87,14 +91,6 @@ def remove_discount(owner: Owner, *, at: datetime) -> Discount:
             raise NoActiveDiscount(owner)
         Discount.objects.filter(pk__in=[one.pk for one in holding]).update(removed_at=at)
         return holding[0]
-
-
-def backdate(owners: Iterable[str], start: datetime) -> None:
-    """Let the discounts of owners that begin in the past begin with them. Needs the lock of the customer."""
-    for discount in Discount.objects.of(owners).current().filter(start__gt=start).select_related("coupon"):
-        discount.start = start
-        discount.end = end_of(discount.coupon.duration, discount.coupon.duration_in_months, start)
-        discount.save(update_fields=["start", "end"])
 
 
 def discounts_of(owners: Iterable[str], at: datetime) -> dict[str, list[Discount]]:
@@ -172,7 +168,7 @@ def _place(owner: Owner, one: Discount | Redeemed, position: int, at: datetime) 
         one.position = position
         one.save(update_fields=["position"])
         return one
-    start = one.origin.start if one.origin else at
+    start = one.origin.start if one.origin else owner.since or at
     return Discount.objects.create(
         coupon=one.coupon,
         promotion_code=one.promotion_code,

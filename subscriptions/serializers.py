@@ -60,7 +60,7 @@ class ItemParams(Params):
 class ChangeItemParams(Params):
     """One item in an update of a subscription: of an item that there is, with its id, or of a new one."""
 
-    later = ("plan", "price_data")
+    later = ("current_trial", "plan", "price_data")
 
     billing_thresholds = params.Hash(ItemThresholdsParams, unset=True)
     clear_usage = params.Boolean()

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from core.errors import InvalidRequest
-from pricing.discounts import Owner, backdate, remove_discount, set_discounts
+from pricing.discounts import Owner, remove_discount, set_discounts
 from pricing.models import Discount
 from pricing.rating import rate, total
 from pricing.redeem import Sale
@@ -62,8 +62,6 @@ def begin_terms(subscription: Subscription, terms: Terms, of_items: Mapping[str,
     for number, (price, wanted) in enumerate(of_items.items()):
         set_item_terms(items[price], wanted, at=at, path=f"items[{number}]")
     set_terms(subscription, terms, at=at)
-    if subscription.start_date < at:
-        backdate([subscription.pk, *(item.pk for item in items.values())], subscription.start_date)
 
 
 def set_terms(subscription: Subscription, terms: Terms, *, at: datetime) -> None:
@@ -84,7 +82,7 @@ def set_terms(subscription: Subscription, terms: Terms, *, at: datetime) -> None
     _watch(subscription)
     if "discounts" in terms:
         set_discounts(
-            Owner(subscription.customer_id, "subscription", subscription.pk),
+            Owner(subscription.customer_id, "subscription", subscription.pk, _since(subscription, at)),
             terms["discounts"],
             sale=sale_of(subscription),
             at=at,
@@ -104,7 +102,7 @@ def set_item_terms(item: SubscriptionItem, terms: Terms, *, at: datetime, path: 
     if "discounts" in terms:
         subscription = item.subscription
         set_discounts(
-            Owner(subscription.customer_id, "subscription_item", item.pk),
+            Owner(subscription.customer_id, "subscription_item", item.pk, _since(subscription, at)),
             terms["discounts"],
             sale=sale_of(subscription),
             at=at,
@@ -136,6 +134,11 @@ def sale_of(subscription: Subscription) -> Sale:
         amount=sum(costs) if costs else None,
         is_first=not biller().has_bought(subscription.customer),
     )
+
+
+def _since(subscription: Subscription, at: datetime) -> datetime | None:
+    """When discounts begin that are set as a subscription is made: with it, which may be in the past."""
+    return subscription.start_date if subscription.created_at == at else None
 
 
 def _tax_rates(given: list[str] | None, kept: list[str], param: str) -> list[str]:

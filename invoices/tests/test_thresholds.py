@@ -14,7 +14,9 @@ from invoices.preview import preview_next
 from invoices.tasks import check_thresholds
 from invoices.thresholds import check_many, check_threshold
 from pricing.coupons import CouponSpec, create_coupon
+from subscriptions.items import change_items
 from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.plan import ItemChange
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
 from subscriptions.terms import change_terms
 from tests import make
@@ -240,6 +242,24 @@ def test_many_at_once_take_as_many_statements_as_few(django_assert_num_queries: 
     assert Invoice.objects.count() == 9
 
 
+def test_what_a_change_has_cut_off_is_billed_for_good() -> None:
+    """50 at 10 until the 10th, then at 20: the first part is complete, the second goes on."""
+    customer, subscription = started(amount(500), unit="10")
+    make.event(customer, value="50", at=JAN)
+    dearer = make.price(meter=subscription.items.get().price.meter, unit="20")
+    change = ItemChange(id=subscription.items.get().pk, price=dearer.pk)
+    change_items(subscription.pk, [change], at=TEN)
+    make.event(customer, value="5", at=TEN)
+    check_threshold(subscription.pk, TWENTY)
+    make.event(customer, value="1", at=JAN)
+    make.event(customer, value="2", at=TWENTY)
+    [first] = invoices()
+    assert sorted(amounts(first)) == [100, 500]
+    assert ItemPeriod.objects.filter(closed_at=None).count() == 1
+    last = close(subscription, FEB)
+    assert (sorted(amounts(last)), last.total) == ([-100, 10, 140], 50)
+
+
 def test_a_period_that_has_ended_is_left_to_its_closing() -> None:
     customer, subscription = started(amount(500), unit="1")
     make.event(customer, value="1000", at=JAN)
@@ -266,6 +286,17 @@ def test_a_preview_takes_off_what_was_billed() -> None:
     make.event(customer, value="7", at=TEN)
     invoice, lines = preview_next(subscription, at=TEN)
     assert ([line.amount for line in lines], invoice.total) == ([1007, -1000], 7)
+
+
+@pytest.mark.parametrize("resets", [False, True])
+def test_a_flat_fee_without_usage_reaches_nothing(resets: bool) -> None:
+    customer, subscription = started(amount(900, resets=resets), tiers=[("10", "0", "900"), (None, "1", None)])
+    assert check_threshold(subscription.pk, TEN)
+    assert invoices() == []
+    make.event(customer, value="1", at=JAN)
+    for _ in range(3):
+        check_threshold(subscription.pk, TEN)
+    assert [invoice.total for invoice in invoices()] == [900]
 
 
 def test_thresholds_that_are_taken_away_bill_nothing() -> None:

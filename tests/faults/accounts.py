@@ -95,6 +95,7 @@ def near_threshold(things: Catalog, *, resets: bool = False) -> Account:
     account = subscribed(things)
     thresholds = {"amount_gte": 900, "reset_billing_cycle_anchor": resets}
     change_terms(account.subscription.pk, {"billing_thresholds": thresholds}, at=JAN + HOUR)
+    return account
 
 
 def scheduled(things: Catalog) -> Account:

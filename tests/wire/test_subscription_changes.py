@@ -440,7 +440,7 @@ def test_changes_that_do_not_go_together(wire: Wire) -> None:
         ([first | {"price": wire.price(meter).id}], "items"),
         ([{"price": wire.price().id} for _ in range(19)], "items"),
         ([first | {"price": metered.id}, second | {"price": licensed.id}], "items"),
-        ([first | {"tax_rates": ["txr_1"]}], "items[0][tax_rates]"),
+        ([first | {"tax_rates": ["txr_1"]}], "items[0][tax_rates][0]"),
     ):
         error = invalid(wire.v1.subscriptions.update, subscription.id, {"items": asked})
         assert error.param == param, asked
