@@ -121,8 +121,6 @@ def _changed(given: Given, subscription: Subscription, at: datetime) -> Subscrip
     details = dict(given.get(DETAILS, {}))
     if "start_date" in details:
         raise InvalidRequest("start_date is for a new subscription only.", param=f"{DETAILS}[start_date]")
-    if isinstance(anchor := details.get("billing_cycle_anchor"), Mapping):
-        details["billing_cycle_anchor"] = anchor["type"]
     id = subscription.pk
     with _within(DETAILS):
         if details.get("billing_mode", {}).get("type") == "flexible" and not subscription.is_flexible:

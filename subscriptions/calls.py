@@ -8,7 +8,7 @@ from api import metadata
 from core.errors import NotSupported
 from subscriptions.cancel import Reason, cancel_subscription
 from subscriptions.change import UNSET, Cancellation, update_subscription
-from subscriptions.item_views import item_changes, proration
+from subscriptions.item_views import item_changes, moves_anchor, proration
 from subscriptions.items import change_items
 from subscriptions.models import Subscription
 from subscriptions.moves import ALWAYS_INVOICE, NONE
@@ -29,7 +29,7 @@ def create(given: Given, *, at: datetime) -> Subscription:
 def update(id: str, given: Given, *, at: datetime) -> Subscription:
     if terms := terms_of(given):
         change_terms(id, terms, at=at)
-    if "items" in given or given.get("billing_cycle_anchor") == "now":
+    if "items" in given or moves_anchor(given):
         change_items(id, item_changes(given), proration=proration(given), at=at)
     changes: dict[str, Any] = {name: given[name] for name in ("collection_method", "days_until_due") if name in given}
     if "description" in given:

@@ -50,11 +50,17 @@ def item_changes(given: Mapping[str, Any]) -> list[ItemChange]:
     return [_change(item, path=f"items[{number}]") for number, item in enumerate(given.get("items", ()))]
 
 
+def moves_anchor(given: Mapping[str, Any]) -> bool:
+    """Whether the anchor is to be now; it is asked for by a word or, since 2026-09-30, by a hash with one."""
+    anchor = given.get("billing_cycle_anchor")
+    return (anchor["type"] if isinstance(anchor, Mapping) else anchor) == "now"
+
+
 def proration(given: Mapping[str, Any]) -> Proration:
     return Proration(
         behavior=given.get("proration_behavior", CREATE),
         date=given.get("proration_date"),
-        resets_anchor=given.get("billing_cycle_anchor") == "now",
+        resets_anchor=moves_anchor(given),
     )
 
 

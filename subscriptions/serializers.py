@@ -14,6 +14,7 @@ from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.pause_serializers import (
     PauseCollectionObject,
     PauseCollectionParams,
+    ResumeAnchorParams,
     StatusDetailsObject,
     TrialSettingsObject,
     TrialSettingsParams,
@@ -201,7 +202,7 @@ class CreateSubscription(SubscriptionParams):
 class UpdateSubscription(SubscriptionParams):
     later = (*SubscriptionParams.later,)
 
-    billing_cycle_anchor = params.Choice(["now", "unchanged"])
+    billing_cycle_anchor = params.Hash(ResumeAnchorParams, words=("now", "unchanged"))
     cancellation_details = params.Hash(CancellationDetailsParams)
     items = params.Array(ChangeItemParams, max_length=100)
     pause_collection = params.Hash(PauseCollectionParams, unset=True)

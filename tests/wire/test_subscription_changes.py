@@ -304,7 +304,7 @@ def test_the_anchor_is_moved_to_now(wire: Wire, mode: str) -> None:
     same = change(wire, subscription, billing_cycle_anchor="unchanged")
     assert (same.billing_cycle_anchor, pending(customer)) == (APR, [])
     end = unix(2026, 5, 11)
-    changed = change(wire, subscription, billing_cycle_anchor="now", expand=["latest_invoice"])
+    changed = change(wire, subscription, billing_cycle_anchor={"type": "now"}, expand=["latest_invoice"])
     assert lines(changed.latest_invoice) == [(-2000, TEN, MAY), (14, APR, TEN), (3000, TEN, end)]
     assert (changed.latest_invoice.status, changed.latest_invoice.total) == ("open", 1014)
     assert changed.billing_cycle_anchor == TEN
