@@ -18,7 +18,7 @@ def started(wire: Wire, *prices: Any, mode: str = "flexible", at: int = APR, **f
     """(clock, customer, subscription)."""
     clock = wire.clock(at)
     customer = wire.customer(clock)
-    return clock, customer, wire.subscribe(customer, *prices, billing_mode={"type": mode}, **fields)
+    return clock, customer, wire.subscribe(customer, *prices, **({"billing_mode": {"type": mode}} | fields))
 
 
 def pending(customer: Any) -> list[tuple[int, str]]:
@@ -630,3 +630,62 @@ def test_a_change_while_paused_costs_what_it_costs_when_resumed(wire: Wire) -> N
     assert amounts(pending(customer)) == [-2000, 2000]
     change(wire, subscription, {"id": item_of(subscription), "quantity": 1})
     assert amounts(pending(customer)) == [-2000, 2000, -2000, 1000]
+
+
+def test_each_item_says_how_it_is_prorated(wire: Wire) -> None:
+    clock, customer, subscription = started(
+        wire,
+        wire.price(unit_amount=3000),
+        proration_behavior="always_invoice",
+        billing_mode={"type": "flexible", "flexible": {"proration_discounts": "included"}},
+    )
+    items, six, nine = wire.v1.subscription_items, wire.price(unit_amount=600), wire.price(unit_amount=900)
+    wire.advance(clock, TWENTY)
+    for_nothing = {"subscription": subscription.id, "price": six.id, "proration_behavior": "none"}
+    free = items.create(for_nothing | {"quantity": 4, "metadata": {"why": "a gift"}})
+    assert (free.quantity, free.metadata["why"], pending(customer)) == (4, "a gift", [])
+    items.update(free.id, {"quantity": 5, "proration_behavior": "none"})
+    items.delete(free.id, {"proration_behavior": "none"})
+    assert pending(customer) == []
+    dated = items.create({"subscription": subscription.id, "price": six.id, "proration_date": TEN})
+    assert amounts(pending(customer)) == [400]
+    items.update(dated.id, {"price": nine.id, "proration_date": TEN})
+    assert amounts(pending(customer)) == [400, -400, 600]
+    items.delete(dated.id, {"proration_date": TEN + 5 * DAY})
+    assert amounts(pending(customer)) == [400, -400, 600, -450]
+    items.update(item_of(subscription), {"quantity": 2, "proration_behavior": "always_invoice"})
+    assert pending(customer) == []
+    assert wire.invoices(customer)[-1].total == 400 - 400 + 600 - 450 - 1000 + 2000
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_was_recorded_for_an_item_can_be_cleared_with_it(wire: Wire, whole: bool) -> None:
+    """Usage records, for prices without a meter: by the update of the subscription, or of the item alone."""
+    recorded = wire.v1.prices.create(
+        {
+            "currency": "usd",
+            "unit_amount": 2,
+            "product_data": {"name": "Product"},
+            "recurring": {"interval": "month", "usage_type": "metered", "aggregate_usage": "sum"},
+        }
+    )
+    clock, customer, subscription = started(wire, recorded, wire.price(unit_amount=3000))
+    metered, licensed = sorted(subscription.items.data, key=lambda item: item.price.id != recorded.id)
+    used = f"/v1/subscription_items/{metered.id}/usage_records"
+    wire.client.raw_request("post", used, quantity=100, timestamp=APR)
+    wire.advance(clock, TEN)
+    if whole:
+        gone = {"id": metered.id, "deleted": True, "clear_usage": True}
+        kept = {"id": licensed.id, "metadata": {"kept": "yes"}}
+        changed = change(wire, subscription, gone, kept, proration_behavior="always_invoice")
+        assert changed.items.data[0].metadata["kept"] == "yes"
+    else:
+        wire.v1.subscription_items.delete(metered.id, {"clear_usage": True})
+    wire.advance(clock, MAY + HOUR)
+    assert [invoice.total for invoice in wire.invoices(customer)] == [3000, 3000]
+
+
+def test_a_migration_names_how_discounts_are_shown(wire: Wire) -> None:
+    _, _, subscription = started(wire, wire.price(), mode="classic")
+    asked = {"billing_mode": {"type": "flexible", "flexible": {"proration_discounts": "included"}}}
+    assert wire.v1.subscriptions.migrate(subscription.id, asked).billing_mode.flexible.proration_discounts == "included"
