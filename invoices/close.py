@@ -20,8 +20,9 @@ from invoices.write import Computed, computed_invoice, insert_invoices, new_invo
 from pricing.models import Price
 from subscriptions.cancel import end
 from subscriptions.locks import lock_subscriptions
-from subscriptions.models import ItemPeriod, ItemPeriodQuerySet, Subscription
+from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.pause import hold_back
+from subscriptions.period_models import ItemPeriodQuerySet
 from subscriptions.slices import close_slices, next_slice
 from subscriptions.trials import Missing, follow_trial, what_follows
 

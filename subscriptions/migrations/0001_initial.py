@@ -4,7 +4,7 @@ import core.ids
 import django.contrib.postgres.constraints
 import django.contrib.postgres.fields.ranges
 import django.db.models.deletion
-import subscriptions.models
+import subscriptions.period_models
 from django.contrib.postgres.operations import BtreeGistExtension
 from django.db import migrations, models
 
@@ -99,7 +99,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='itemperiod',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('item', '='), (subscriptions.models._PeriodRange('starts_at', 'ends_at', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='item_period_no_overlap'),
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=[('item', '='), (subscriptions.period_models._PeriodRange('starts_at', 'ends_at', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')], name='item_period_no_overlap'),
         ),
         migrations.AddConstraint(
             model_name='itemperiod',
