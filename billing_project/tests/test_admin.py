@@ -18,9 +18,14 @@ from billing_project.schedule import sync_schedule
 from core import clock
 from core.admin import PageAdmin
 from customers.models import Customer
+from invoices.close import close_period
+from invoices.credit_note_draft import Asked
+from invoices.credit_notes import issue_credit_note
+from invoices.finalize import finalize_if_due
 from invoices.items import NewItem, create_item
+from invoices.late_usage import correct_period
 from invoices.models import Invoice
-from meters.models import IngestEpoch
+from meters.models import IngestEpoch, Meter
 from meters.resources import METER
 from portal.sessions import create_session
 from pricing.coupons import CouponSpec, create_coupon
@@ -28,7 +33,8 @@ from pricing.discounts import Owner, set_discounts
 from pricing.promotion_codes import PromotionCodeSpec, create_promotion_code
 from pricing.redeem import Sale
 from pricing.tax_rates import create_tax_rate
-from subscriptions.models import Subscription
+from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.schedules import adopt_subscription
 from tests import make
 from tests.make import JAN, utc
 from usage_imports.uploads import FileSpec, begin
@@ -71,6 +77,21 @@ def business(admin_user: User) -> None:
     Group.objects.create(name="Billing")
     discounted("SPRING", customer)
     create_item(NewItem({"amount": 500}, customer=customer.pk), at=JAN)
+    issue_credit_note(Invoice.objects.filter(status="open").first().pk, Asked(amount=100), at=JAN)
+    late_and_scheduled(calls)
+
+
+def late_and_scheduled(meter: Meter) -> None:
+    """A customer in real time with usage that came after its invoice was final, and with a schedule."""
+    customer = make.customer()
+    subscription = make.subscribe(customer, make.price(meter=meter, unit="5"))
+    close_period(subscription.pk, utc(2026, 2, 1))
+    finalize_if_due(Invoice.objects.get(customer=customer).pk, utc(2026, 2, 1, 1))
+    make.event(customer, "calls", at=utc(2026, 1, 31))
+    correct_period(
+        str(ItemPeriod.objects.filter(item__subscription=subscription).earliest("starts_at").pk), utc(2026, 2, 2)
+    )
+    adopt_subscription(subscription.pk, at=utc(2026, 2, 2))
 
 
 def discounted(coupon: str, customer: Customer) -> None:

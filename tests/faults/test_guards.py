@@ -45,6 +45,8 @@ MAY_CHANGE = {
         "status",
         "auto_advance",
         "automatically_finalizes_at",
+        "latest_revision_id",
+        "sent_at",
         "amount_due",
         "amount_paid",
         "pre_payment_credit_notes_amount",
@@ -57,7 +59,7 @@ MAY_CHANGE = {
     },
     CreditNote: {"memo", "metadata"},
     CustomerBalanceTransaction: {"description", "metadata"},
-    Price: {"active", "nickname", "lookup_key", "metadata", "tax_behavior"},
+    Price: {"active", "late_usage", "nickname", "lookup_key", "metadata", "tax_behavior"},
 }
 
 

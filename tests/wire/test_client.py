@@ -94,8 +94,8 @@ def test_an_unknown_address(wire: Wire) -> None:
         answer = get(wire, path, auth=(wire.key, ""))
         assert (answer.status_code, answer.json()["error"]["type"]) == (404, "invalid_request_error")
         assert answer.headers["Request-Id"].startswith("req_")
-    error = refused(stripe.InvalidRequestError, wire.v1.coupons.list, status=404)
-    assert "Unrecognized request URL (GET: /v1/coupons)" in error.user_message
+    error = refused(stripe.InvalidRequestError, wire.v1.payouts.list, status=404)
+    assert "Unrecognized request URL (GET: /v1/payouts)" in error.user_message
 
 
 class Losing:

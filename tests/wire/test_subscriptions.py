@@ -175,9 +175,9 @@ def test_an_event_at_the_start_counts_and_one_at_the_end_does_not(wire: Wire) ->
     wire.send(meter, customer, "100", at=FEB - 1)
     wire.send(meter, customer, "1000", at=FEB)
     wire.advance(clock, FEB + HOUR)
-    wire.send(meter, customer, "10000", at=FEB - 1)  # after finalization: never billed
+    wire.send(meter, customer, "10000", at=FEB - 1)  # after finalization: on the next invoice
     wire.advance(clock, MAR + HOUR)
-    assert [invoice.total for invoice in wire.invoices(customer)] == [101, 1000]
+    assert [invoice.total for invoice in wire.invoices(customer)] == [101, 11_000]
 
 
 @pytest.mark.parametrize(
