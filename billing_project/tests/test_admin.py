@@ -91,7 +91,7 @@ def late_and_scheduled(meter: Meter) -> None:
     correct_period(
         str(ItemPeriod.objects.filter(item__subscription=subscription).earliest("starts_at").pk), utc(2026, 2, 2)
     )
-    adopt_subscription(subscription.pk, at=utc(2026, 2, 2))
+    adopt_subscription(subscription.pk, at=utc(2026, 2, 2), metadata={})
 
 
 def discounted(coupon: str, customer: Customer) -> None:

@@ -365,4 +365,4 @@ def test_whoever_watches_the_statements_sees_a_copy() -> None:
     steps = steps_of(lambda: close_period(account.subscription.pk, FEB))
 
     copied = [step.split()[1] for step in steps if step.startswith("COPY")]
-    assert copied == ['"subscriptions_itemperiod"', '"invoices_invoice"', '"invoices_invoiceline"']
+    assert copied == ['"subscriptions_itemperiod"', '"invoices_invoiceline"', '"invoices_invoice"']
