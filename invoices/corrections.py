@@ -11,10 +11,14 @@ from pricing.rating import Charge, Terms, rate
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """What the final invoice billed for the usage of a period, before and after discounts."""
+    """What the final invoice billed for the usage of a period, before and after discounts.
+
+    `kept`: the share that its discounts leave of an amount, as (left, of); of 0 where nothing is known.
+    """
 
     gross: int
     net: int
+    kept: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +43,19 @@ def correct(terms: Terms, original: Original, *, before: Decimal, after: Decimal
     net_after = after_discounts(rated_after, original)
     amount = check_amount(net_after - net_before)
     words = f"{plain(after)} would cost {rated_after} ({_charges(now)}), {plain(before)} cost {rated_before}"
-    if original.net == original.gross:
+    left, of = original.kept
+    if left == of:
         formula = f"{words}; {net_after} − {net_before} billed = {amount}"
     else:
-        discount = f"after discounts ({original.net} of {original.gross} on the invoice)"
+        discount = f"after discounts ({left} of {of} on the invoice)"
         formula = f"{words}; {discount}: {net_after} − {net_before} billed = {amount}"
     return Correction(rated_before, rated_after, amount, formula)
 
 
 def after_discounts(rated: int, original: Original) -> int:
-    """What is left of an amount if it is lowered as the invoice's was; as it is where the invoice had nothing."""
-    if not original.gross:
-        return rated
-    return round_minor(CONTEXT.divide(Decimal(rated * original.net), Decimal(original.gross)))
+    """What is left of an amount if it is lowered as the invoice's was; as it is where that is not known."""
+    left, of = original.kept
+    return round_minor(CONTEXT.divide(Decimal(rated * left), Decimal(of))) if of else rated
 
 
 def _sum(charges: Sequence[Charge]) -> int:

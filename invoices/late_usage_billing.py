@@ -19,6 +19,7 @@ from invoices.adjustments import invoice_items
 from invoices.corrections import Correction, Original, correct
 from invoices.models import InvoiceItem, InvoiceLine, LateUsage
 from invoices.modifiers import Modifiers
+from invoices.originals import originals
 from invoices.taxes import tax_lines
 from meters.usage import Usage
 from pricing.models import Price
@@ -63,7 +64,7 @@ def record(
         "invoice__subscription", "price__product", "item_period", "subscription_item"
     ).in_bulk([difference.line for difference in found])
     rows = []
-    billed = _originals(lines.values())
+    billed = originals(lines.values())
     corrected = _corrected([difference.period for difference in found])
     for difference in found:
         line = lines[difference.line]
@@ -136,22 +137,6 @@ def _lock(id: str) -> LateUsage:
 
 
 READ_WITH = ("subscription", "item_period", "line__invoice", "line__price__product")
-
-
-def _originals(lines: Collection[InvoiceLine]) -> dict[str, Original]:
-    """What the invoices of these lines have billed for the same usage, by line."""
-    gross: dict[tuple[str, int | None], int] = defaultdict(int)
-    net: dict[tuple[str, int | None], int] = defaultdict(int)
-    for line in InvoiceLine.objects.filter(
-        item_period__in=[line.item_period_id for line in lines],
-        invoice__in=[line.invoice_id for line in lines],
-        kind__in=[InvoiceLine.Kind.UNIT, InvoiceLine.Kind.FLAT],
-    ):
-        key = line.invoice_id, line.item_period_id
-        gross[key] += line.amount
-        net[key] += line.amount - line.discount_total
-    keys = {line.pk: (line.invoice_id, line.item_period_id) for line in lines}
-    return {line: Original(gross[key], net[key]) for line, key in keys.items()}
 
 
 def _corrected(periods: Sequence[int]) -> dict[int, int]:

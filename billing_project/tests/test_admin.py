@@ -194,8 +194,8 @@ def test_the_dashboard_shows_the_figures(business: None, admin_client: Client) -
     assert stats == {
         "Open invoices": 1,
         "Drafts waiting": 1,
-        "Customers": 1,
-        "Active subscriptions": 1,
+        "Customers": 2,
+        "Active subscriptions": 2,
         "Periods overdue for closing": 0,
         "Test clocks advancing": 0,
         "Events held": 1,
