@@ -200,8 +200,8 @@ def test_the_dashboard_shows_the_figures(business: None, admin_client: Client) -
         "Test clocks advancing": 0,
         "Events held": 1,
     }
-    assert [(row["currency"], row["amount"]) for row in board["open_by_currency"]] == [("usd", "$20.00")]
-    assert board["events"]["last_day"] == "3"
+    assert [(row["currency"], row["amount"]) for row in board["open_by_currency"]] == [("usd", "$19.00")]
+    assert board["events"]["last_day"] == "4"
     assert "Dashboard" in answer.content.decode()
 
 
