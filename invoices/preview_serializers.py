@@ -7,7 +7,6 @@ from customers.serializers import AddressParams, ShippingParams
 from invoices.item_serializers import ChargeParams, ItemPriceParams
 from pricing.discount_serializers import DiscountParams
 from pricing.models import Price
-from subscriptions.pause_serializers import ResumeAnchorParams
 from subscriptions.serializers import BillingModeParams, ChangeItemParams
 
 
@@ -31,10 +30,17 @@ class InvoiceItemParams(ChargeParams):
     unit_amount_decimal = params.DecimalNumber()
 
 
+class AnchorParams(Params):
+    """`timestamp` is for a new subscription."""
+
+    timestamp = params.UnixTime()
+    type = params.Choice(["now", "timestamp", "unchanged"], required=True)
+
+
 class SubscriptionDetailsParams(Params):
     later = ("billing_schedules", "pause")
 
-    billing_cycle_anchor = params.Hash(ResumeAnchorParams, words=("now", "unchanged"))
+    billing_cycle_anchor = params.Hash(AnchorParams, words=("now", "unchanged"))
     billing_mode = params.Hash(BillingModeParams)
     cancel_at = params.UnixTime(unset=True, words=("min_period_end", "max_period_end", "max_billed_until"))
     cancel_at_period_end = params.Boolean()

@@ -87,11 +87,24 @@ def _subscribed(given: Given, customer_id: str, at: datetime) -> Subscription:
     wish |= {name: given[name] for name in ("currency", "discounts") if given.get(name)}
     if start := details.get("start_date"):
         wish["backdate_start_date"] = start
+    if at_anchor := _anchor(details):
+        wish["billing_cycle_anchor"] = at_anchor
     with _within(DETAILS):
         for number, item in enumerate(wish["items"]):
             if "price" not in item:
                 raise ParameterMissing(f"items[{number}][price]")
         return calls.create(wish, at=at)
+
+
+def _anchor(details: Given) -> datetime | None:
+    """When the periods of a new subscription are to begin, where it is said; "now" and "unchanged" say nothing then."""
+    anchor = details.get("billing_cycle_anchor")
+    if not isinstance(anchor, Mapping) or anchor["type"] != "timestamp":
+        return None
+    if "timestamp" not in anchor:
+        raise ParameterMissing(f"{DETAILS}[billing_cycle_anchor][timestamp]")
+    at: datetime = anchor["timestamp"]
+    return at
 
 
 TAKEN_AT_START = (
@@ -121,6 +134,11 @@ def _changed(given: Given, subscription: Subscription, at: datetime) -> Subscrip
     details = dict(given.get(DETAILS, {}))
     if "start_date" in details:
         raise InvalidRequest("start_date is for a new subscription only.", param=f"{DETAILS}[start_date]")
+    if _anchor(details):
+        raise InvalidRequest(
+            "The anchor of a subscription that is there can be moved to now only.",
+            param=f"{DETAILS}[billing_cycle_anchor][type]",
+        )
     id = subscription.pk
     with _within(DETAILS):
         if details.get("billing_mode", {}).get("type") == "flexible" and not subscription.is_flexible:

@@ -5,6 +5,7 @@ Every call of the product commits, in real PostgreSQL. An example is one custome
 
 from collections import Counter
 from collections.abc import Callable
+from copy import deepcopy
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -100,6 +101,16 @@ class Billing(RuleBasedStateMachine):
         self.follow(due, before)
         if twice:
             assert sweep(self.work("finalize_invoices"), self.now) == 0
+
+    @precondition(lambda self: any(at >= self.now for at in self.boundaries()))
+    @rule(finalizes=st.booleans())
+    def renew(self, finalizes: bool) -> None:
+        """What time brings most often: the next period ends, and the grace of its invoice."""
+        self.now = min(at for at in self.boundaries() if at >= self.now)
+        self.close_what_is_due(twice=False)
+        if finalizes:
+            self.now += self.model.grace
+            self.finalize_what_is_due(twice=False)
 
     # --- usage
 
@@ -204,7 +215,8 @@ class Billing(RuleBasedStateMachine):
     @invariant()
     def both_tell_the_same(self) -> None:
         if hasattr(self, "model"):
-            assert audits.differences(self.model.told(), audits.told(self.customer)) == []
+            found = audits.differences(self.model.told(), audits.told(self.customer))
+            assert found == [], "\n".join(map(str, found))
 
     @invariant()
     def nothing_is_violated(self) -> None:
@@ -218,8 +230,8 @@ class Billing(RuleBasedStateMachine):
         return timeline.work(name)
 
     def both(self, product: Callable[[], Any], model: Callable[[], Any]) -> None:
-        """The product refuses what the model refuses, and nothing else."""
-        refusal = None
+        """The product refuses what the model refuses, and nothing else; nothing of what is refused stays."""
+        refusal, before = None, deepcopy(self.model)
         try:
             product()
         except BillingError as error:
@@ -227,6 +239,7 @@ class Billing(RuleBasedStateMachine):
         try:
             model()
         except Refused:
+            self.model = before
             assert refusal, "should have been refused"
         else:
             assert refusal is None, refusal
@@ -259,7 +272,7 @@ class Billing(RuleBasedStateMachine):
         return sorted(found)
 
     def send(self, name: str, meter: str, value: Decimal, at: datetime) -> Outcome:
-        payload = {"stripe_customer_id": self.customer.pk, "value": str(value)}
+        payload = {"stripe_customer_id": self.customer.pk, "value": format(value.normalize(), "f")}
         record = Record(self.catalog.event_names[meter], payload, name, at)
         (result,) = ingest([record], at=at)
         return result.outcome

@@ -29,6 +29,9 @@ class Price:
     months: int = 0
     days: int = 0
 
+    def __deepcopy__(self, memo: object) -> "Price":
+        return self
+
 
 @dataclass
 class Event:

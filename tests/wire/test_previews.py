@@ -92,6 +92,8 @@ def test_a_new_subscription(wire: Wire, seats: Any) -> None:
     assert (shown.subtotal, shown.total) == (2000, 2160)
     trial = {"items": [{"price": price.id}], "trial_end": HALF + DAY}
     assert preview(wire, customer=seats.customer, subscription_details=trial).total == 0
+    anchored = {"items": [{"price": price.id}], "billing_cycle_anchor": {"type": "timestamp", "timestamp": HALF + DAY}}
+    assert preview(wire, customer=seats.customer, subscription_details=anchored).total == round(500 / 31)
     earlier = {"items": [{"price": price.id}], "start_date": JAN}
     assert preview(wire, customer=seats.customer, subscription_details=earlier).total == 500
     nobody = {"tax_exempt": "none", "address": {"country": "DE"}, "shipping": {"name": "Ada", "address": {"city": "X"}}}
