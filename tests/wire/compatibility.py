@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import Resolver404, resolve
 
 from api.openapi import params_schema
-from api.params import ListParams, Params
+from api.params import Params
 from tests.wire.differences import DIFFERENCES
 from tests.wire.sdk_calls import Call, Parameter, calls_of, parameters_of
 
@@ -91,7 +91,7 @@ def params_class(call: Call) -> type[Params] | None:
     action = getattr(view, "actions", {}).get(call.method.lower())
     if action is None:
         return None
-    found: type[Params] = view.cls.params.get(action, ListParams if action in view.cls.list_actions else Params)
+    found: type[Params] = view.cls.params_of(action)
     return found
 
 
