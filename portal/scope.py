@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from django.db.models import Prefetch
 from django.http import Http404
 
 from customers.models import Customer
@@ -12,7 +13,7 @@ from meters.aggregations import AGGREGATIONS, Aggregation
 from meters.models import Meter
 from meters.usage import Chosen
 from pricing.records import usage_question
-from subscriptions.models import SubscriptionItem
+from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.periods import Period
 
 
@@ -63,6 +64,12 @@ def meter_of(customer: Customer, meter_id: str) -> CustomerMeter:
         if mine.id == meter_id:
             return mine
     raise Http404
+
+
+def subscriptions_of(customer: Customer) -> list[Subscription]:
+    """The customer's subscriptions that have not ended, the oldest first, with the items that they have now."""
+    items = Prefetch("items", SubscriptionItem.objects.live().select_related("price__product"), to_attr="items_now")
+    return list(customer.subscriptions.running().prefetch_related(items).order_by("created_at", "id"))
 
 
 def invoices_of(customer: Customer) -> InvoiceQuerySet:
