@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from django.db.models import Prefetch
 from django.http import Http404
 
 from customers.models import Customer
@@ -66,10 +65,10 @@ def meter_of(customer: Customer, meter_id: str) -> CustomerMeter:
     raise Http404
 
 
-def subscriptions_of(customer: Customer) -> list[Subscription]:
-    """The customer's subscriptions that have not ended, the oldest first, with the items that they have now."""
-    items = Prefetch("items", SubscriptionItem.objects.live().select_related("price__product"), to_attr="items_now")
-    return list(customer.subscriptions.running().prefetch_related(items).order_by("created_at", "id"))
+def subscriptions_of(customer: Customer) -> list[tuple[Subscription, list[str]]]:
+    """The customer's subscriptions that have not ended, the oldest first, each with its products as they are now."""
+    rows = customer.subscriptions.running().prefetch_related("items__price__product").order_by("created_at", "id")
+    return [(row, [item.price.product.name for item in row.items.all() if not item.deleted_at]) for row in rows]
 
 
 def invoices_of(customer: Customer) -> InvoiceQuerySet:
