@@ -87,6 +87,9 @@ class Overview(CustomerPage):
         ]
         return {
             "meters": meters,
+            "credit": max(0, -customer.balance),
+            "owed": max(0, customer.balance),
+            "subscriptions": scope.subscriptions_of(customer),
             "upcoming": upcoming_of(customer, at=self.real_time),
             "invoices": scope.invoices_of(customer)[:LATEST_INVOICES],
         }
