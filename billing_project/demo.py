@@ -6,9 +6,11 @@ time is walked forward to now, which closes their periods and finalizes their in
 
 from datetime import datetime, timedelta
 from itertools import groupby
+from typing import Any
 
 from django.db import transaction
 
+from billing_project.demo_changes import changes, give_back
 from billing_project.demo_companies import COMPANIES, Company, Item
 from billing_project.demo_usage import usage
 from core import timeline
@@ -18,10 +20,14 @@ from invoices.models import Invoice
 from invoices.settle import mark_uncollectible, pay_invoice, void_invoice
 from meters.ingest import Record, ingest
 from meters.lifecycle import create_meter
+from pricing.coupons import create_coupon
 from pricing.models import Price
 from pricing.prices import PriceSpec, Recurring, create_price
 from pricing.products import create_product
+from pricing.tax_rates import create_tax_rate
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscription
+from subscriptions.terms import Terms
+from subscriptions.trials import Trial
 
 BATCH = 1000
 PAID_AFTER = timedelta(days=2, hours=3)
@@ -40,10 +46,14 @@ def load_demo(at: datetime) -> bool:
             start = at.replace(microsecond=0) - timedelta(days=company.days)
             customer = _subscribe(company, start)
             _use(company, customer, start=start, end=at)
+    for change in sorted(changes(at), key=lambda change: change.at):
+        walk(change.at)
+        change.make()
     walk(at)
     with transaction.atomic():
         for company in COMPANIES:
             _settle(company)
+        give_back(at)
     return True
 
 
@@ -69,9 +79,23 @@ def _subscribe(company: Company, at: datetime) -> Customer:
         description="Invented, for trying out the product.",
     )
     items = [ItemSpec(_price(item, company, at).pk, quantity=item.quantity) for item in company.items]
-    create_subscription(customer.pk, spec=SubscriptionSpec(items), at=at)
+    trial = Trial(days=company.trial_days)
+    create_subscription(customer.pk, spec=SubscriptionSpec(items, terms=_terms(company, at), trial=trial), at=at)
     customer.refresh_from_db()
     return customer
+
+
+def _terms(company: Company, at: datetime) -> Terms:
+    terms: dict[str, Any] = {}
+    if company.coupon:
+        terms["discounts"] = [{"coupon": create_coupon(spec=company.coupon, at=at).pk}]
+    if company.tax:
+        name, percentage = company.tax
+        rate = create_tax_rate(
+            display_name=name, percentage=percentage, inclusive=False, country=company.country, at=at
+        )
+        terms["default_tax_rates"] = [rate.pk]
+    return terms
 
 
 def _price(item: Item, company: Company, at: datetime) -> Price:

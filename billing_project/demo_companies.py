@@ -1,11 +1,13 @@
-"""Who is in the demo data: three invented companies, what they pay for, and how they use it."""
+"""Who is in the demo data: invented companies, what they pay for, and how they use it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from billing_project.demo_usage import Shape, calls, chat, storage
+from billing_project.demo_usage import Shape, calls, chat, nothing, storage
+from pricing.coupons import CouponSpec
+from pricing.models import Coupon
 from pricing.tier_specs import TierSpec
 
 
@@ -45,6 +47,9 @@ class Company:
     items: Sequence[Item]
     use: Shape
     settled: Sequence[str]
+    coupon: CouponSpec | None = None
+    tax: tuple[str, Decimal] | None = None  # its name and percentage
+    trial_days: int | None = None
 
 
 def tier(up_to: int | None, unit_amount: str, flat_amount: str | None = None) -> TierSpec:
@@ -90,6 +95,9 @@ COMPANIES = (
         ),
         use=chat,
         settled=("paid",),
+        coupon=CouponSpec(
+            name="Early bird", percent_off=Decimal(15), duration=Coupon.Duration.REPEATING, duration_in_months=6
+        ),
     ),
     Company(
         name="Pigeonpost Maps",
@@ -105,6 +113,7 @@ COMPANIES = (
         ),
         use=calls,
         settled=("paid", "paid"),
+        tax=("VAT", Decimal(23)),
     ),
     Company(
         name="Cold Attic Storage",
@@ -135,5 +144,18 @@ COMPANIES = (
         ),
         use=storage,
         settled=("paid", "paid", "void", "paid", "paid", "uncollectible", "paid"),
+    ),
+    Company(
+        name="Paper Comet Studio",
+        email="hello@paper-comet.example",
+        prefix="COMET",
+        country="US",
+        currency="usd",
+        interval="month",
+        days=9.3,
+        items=(Item("Studio seat", "seat", unit_amount=Decimal(1800), quantity=3),),
+        use=nothing,
+        settled=(),
+        trial_days=14,
     ),
 )

@@ -78,5 +78,10 @@ def storage(random: Random, hour: datetime, busy: float) -> Iterator[Use]:
         yield Use("snapshot_gb", _within(random, hour), f"{60 + day % 30 * 2 + random.uniform(-25, 25):.1f}")
 
 
+def nothing(random: Random, hour: datetime, busy: float) -> Iterator[Use]:
+    """Who only pays for fixed quantities uses nothing that is counted."""
+    return iter(())
+
+
 def _within(random: Random, hour: datetime) -> datetime:
     return hour + timedelta(seconds=random.randrange(3600))

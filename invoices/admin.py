@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
@@ -24,6 +25,7 @@ from invoices import settle
 from invoices.drafts import NewInvoice, create_invoice, update_invoice
 from invoices.event_lines import lines_that_read
 from invoices.finalize import finalize_invoice
+from invoices.held import why_held
 from invoices.item_admin import choices_of
 from invoices.item_admin_forms import InvoiceForm, LineForm, LineFormSet
 from invoices.late_usage_admin import LateUsageAdmin as LateUsageAdmin  # for Django to find it
@@ -75,6 +77,17 @@ class LineInline(VerbInline):
         return super().formfield_for_foreignkey(db_field, request, **kwargs | choices_of(db_field.name))
 
 
+class HeldFilter(admin.SimpleListFilter):
+    title = "held drafts"
+    parameter_name = "held"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:
+        return (("yes", "Held"),)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(status=Status.DRAFT, auto_advance=False) if self.value() == "yes" else queryset
+
+
 @admin.register(Invoice)
 class InvoiceAdmin(VerbAdmin):
     form = InvoiceForm
@@ -87,15 +100,16 @@ class InvoiceAdmin(VerbAdmin):
     search_fields = ("number", "id", "customer__name", "customer__email", "customer__id", "customer_name")
     search_help_text = "Search by number, customer or id"
     date_hierarchy = "created_at"
-    list_display = ("__str__", "customer", "standing", "total_words", "reason", "period_end", "created_at")
+    list_display = ("__str__", "customer", "standing", "total_words", "reason", "held", "period_end", "created_at")
     list_filter = (
         "status",
+        HeldFilter,
         "currency",
         ("customer", AutocompleteSelectFilter),
         "billing_reason",
         ("created_at", DayRangeFilter),
     )
-    list_select_related = ("customer",)
+    list_select_related = ("customer", "subscription")
     fieldsets = (
         (None, {"fields": ("description", "footer", "metadata")}),
         ("When", {"fields": ("auto_advance", "automatically_finalizes_at", "due_date")}),
@@ -149,12 +163,17 @@ class InvoiceAdmin(VerbAdmin):
     def reason(self, row: Invoice) -> str:
         return row.get_billing_reason_display().removeprefix("Subscription ").capitalize()
 
+    @display(description="Held because")
+    def held(self, row: Invoice) -> str:
+        return why_held(row)
+
 
 def facts_of(invoice: Invoice, at: datetime) -> dict[str, Any]:
     currency = invoice.currency
     return {
         "invoice": invoice,
         "css": CSS.get(Status(invoice.status), ""),
+        "held": why_held(invoice),
         "total": format_minor(invoice.total, currency),
         "paid": format_minor(invoice.amount_paid, currency),
         "remaining": format_minor(invoice.amount_remaining, currency),

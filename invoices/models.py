@@ -204,6 +204,11 @@ class Invoice(models.Model):
     def is_draft(self) -> bool:
         return self.status == self.Status.DRAFT
 
+    @property
+    def is_held(self) -> bool:
+        """A draft that stays one until somebody sees to it."""
+        return self.is_draft and not self.auto_advance
+
 
 class InvoiceLine(models.Model):
     """One charge: `quantity` at `unit_amount_decimal`, a flat amount over one period of one item, or an invoice item.

@@ -20,6 +20,7 @@ from portal.breakdown import PAGE, LineUsage, adds_up
 from portal.charts import draw
 from portal.ranges import LONGEST_BY_HOUR, choose_range
 from portal.sessions import BROWSING, browser_token, revoke_session, session_of, session_of_browser
+from portal.standing import standings_of
 from portal.upcoming import upcoming_of
 from subscriptions.periods import Period
 
@@ -86,6 +87,10 @@ class Overview(CustomerPage):
             if mine.current
         ]
         return {
+            "balance": customer.balance,
+            "balance_size": abs(customer.balance),
+            "currency": customer.currency,
+            "subscriptions": standings_of(customer),
             "meters": meters,
             "credit": max(0, -customer.balance),
             "owed": max(0, customer.balance),

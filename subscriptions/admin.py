@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Min, Q, QuerySet
+from django.db import transaction
+from django.db.models import Min, Q, QuerySet
 from django.http import HttpRequest
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.decorators import display
@@ -13,12 +14,8 @@ from unfold.decorators import display
 from core.admin import VerbAdmin, VerbInline
 from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
-from core.money import plain
-from core.panels import Panel, show_on
 from customers.models import Customer
-from meters.aggregations import AGGREGATIONS
-from meters.usage import usage
-from pricing.records import usage_question
+from subscriptions import panels as panels  # what its page shows
 from subscriptions import pause_admin as pause_admin  # for its buttons
 from subscriptions import schedule_admin as schedule_admin  # its pages
 from subscriptions.admin_forms import (
@@ -32,18 +29,20 @@ from subscriptions.admin_forms import (
 from subscriptions.cancel import cancel_subscription
 from subscriptions.change import Cancellation, update_subscription
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
+from subscriptions.parked_admin import ParkedFilter
 from subscriptions.subscribe import create_subscription
+from subscriptions.terms import change_terms
 
 LABELS = {
     "Active": "success",
     "Trialing": "info",
     "Ends": "warning",
+    "Parked": "danger",
     "Paused": "warning",
     "Past Due": "danger",
     "Unpaid": "danger",
     "Canceled": "danger",
 }
-PERIODS_SHOWN = 24
 
 
 class ItemInline(VerbInline):
@@ -69,6 +68,7 @@ class SubscriptionAdmin(VerbAdmin):
     list_display = ("customer", "what", "standing", "renews_at", "start_date", "__str__")
     list_filter = (
         "status",
+        ParkedFilter,
         ("customer", AutocompleteSelectFilter),
         "collection_method",
         ("start_date", DayRangeFilter),
@@ -101,6 +101,7 @@ class SubscriptionAdmin(VerbAdmin):
             "Times",
             {"fields": ("start_date", "billing_cycle_anchor", "cancel_at", "canceled_at", "ended_at")},
         ),
+        ("Threshold", {"classes": ("collapse",), "fields": ("threshold_amount", "threshold_resets_anchor")}),
         ("Trial", {"classes": ("collapse",), "fields": ("trial_start", "trial_end", "missing_payment_method")}),
         (
             "Pause",
@@ -144,10 +145,15 @@ class SubscriptionAdmin(VerbAdmin):
         return create_subscription(form.cleaned_data["customer"].pk, spec=spec, at=at)
 
     def update(self, row: Subscription, form: SubscriptionChangeForm, *, at: datetime) -> Subscription:
-        return update_subscription(row.pk, changes=form.wanted(), metadata=form.metadata_to_merge(), at=at)
+        with transaction.atomic():
+            updated = update_subscription(row.pk, changes=form.wanted(), metadata=form.metadata_to_merge(), at=at)
+            threshold = form.threshold()
+            return change_terms(row.pk, threshold, at=at) if threshold else updated
 
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: Subscription) -> str:
+        if row.parked_at and not row.has_ended:
+            return "Parked"
         ends = row.cancel_at and (row.is_active or row.is_trialing)
         return "Ends" if ends else row.get_status_display()
 
@@ -175,60 +181,6 @@ def undo_cancellation(row: Subscription, at: datetime, answers: Mapping[str, Any
     update_subscription(row.pk, changes={}, cancellation=wish, at=at)
 
 
-def items_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
-    items = list(subscription.items.live().with_current_period().select_related("price__product", "price__meter"))
-    counted = _usage_of_open_periods(subscription.customer, subscription, at)
-    return {"rows": [{"item": item, "usage": counted.get(item.pk)} for item in items]}
-
-
-def periods_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
-    periods = ItemPeriod.objects.filter(item__subscription=subscription).select_related("item", "price__product")
-    return {"periods": periods.order_by("-starts_at", "item_id")[:PERIODS_SHOWN]}
-
-
-def subscriptions_of(customer: Customer, at: datetime) -> dict[str, Any]:
-    rows = customer.subscriptions.annotate(item_count=Count("items"))
-    return {"customer": customer, "subscriptions": rows}
-
-
-def current_usage_of(customer: Customer, at: datetime) -> dict[str, Any]:
-    """What a customer has used since its current periods began, per item that is billed by usage."""
-    periods = _open_metered(customer)
-    return {
-        "customer": customer,
-        "rows": [
-            {"period": period, "meter": period.item.price.meter, **_counted(period, customer, at)} for period in periods
-        ],
-    }
-
-
-def _open_metered(customer: Customer) -> QuerySet[ItemPeriod]:
-    return (
-        ItemPeriod.objects.open()
-        .filter(item__subscription__customer=customer, item__price__meter__isnull=False)
-        .select_related("item__price__meter", "item__price__product", "item__subscription")
-        .order_by("item__created_at", "item_id")
-    )
-
-
-def _usage_of_open_periods(customer: Customer, subscription: Subscription, at: datetime) -> dict[str, dict[str, Any]]:
-    periods = _open_metered(customer).filter(item__subscription=subscription)
-    return {period.item_id: _counted(period, customer, at) for period in periods}
-
-
-def _counted(period: ItemPeriod, customer: Customer, at: datetime) -> dict[str, Any]:
-    asked = usage_question(period.item.price, period.item_id)
-    aggregation = AGGREGATIONS[asked.meter.formula]
-    # A level is only said to hold until now.
-    end = max(period.starts_at, min(period.ends_at, customer.now(at))) if aggregation.held else period.ends_at
-    read = usage(asked.meter, customer, start=period.starts_at, end=end, only=asked.only)
-    return {"quantity": plain(read.quantity), "events": read.events, "label": aggregation.label}
-
-
-show_on(Customer, Panel("Usage in the current period", "subscriptions/admin/_usage.html", current_usage_of, order=10))
-show_on(Customer, Panel("Subscriptions", "subscriptions/admin/_subscriptions.html", subscriptions_of, order=30))
-show_on(Subscription, Panel("Items", "subscriptions/admin/_items.html", items_of, order=10))
-show_on(Subscription, Panel("Periods", "subscriptions/admin/_periods.html", periods_of, order=60))
 add_button(
     Subscription,
     Button(

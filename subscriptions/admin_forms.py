@@ -18,6 +18,7 @@ from core.buttons import Confirmation
 from subscriptions.cancel import Reason
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.subscribe import ItemSpec, SubscriptionSpec
+from subscriptions.terms import Terms
 from subscriptions.trials import Trial
 
 
@@ -96,13 +97,47 @@ class SubscriptionChangeForm(MetadataForm):
 
     description = forms.CharField(required=False, max_length=500, widget=UnfoldAdminTextInputWidget)
 
+    threshold_amount = forms.IntegerField(
+        label="Invoice at once from (smallest unit)",
+        required=False,
+        min_value=50,
+        max_value=10**12,
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="An invoice is made as soon as the usage of a period costs this much. Empty: at its end.",
+    )
+    threshold_resets_anchor = forms.BooleanField(
+        label="And begin a new period then", required=False, widget=UnfoldBooleanSwitchWidget
+    )
+
+    THRESHOLD = ("threshold_amount", "threshold_resets_anchor")
+    param_fields = {
+        "billing_thresholds[amount_gte]": "threshold_amount",
+        "billing_thresholds[reset_billing_cycle_anchor]": "threshold_resets_anchor",
+    }
+
     class Meta:
         model = Subscription
-        fields = ("description", "collection_method", "days_until_due", "metadata")
+        fields = (
+            "description",
+            "collection_method",
+            "days_until_due",
+            "threshold_amount",
+            "threshold_resets_anchor",
+            "metadata",
+        )
+
+    def threshold(self) -> Terms:
+        """The threshold as a term of the subscription, where it differs from the row's."""
+        if not set(self.THRESHOLD) & set(self.changed_data):
+            return {}
+        amount = self.cleaned_data["threshold_amount"]
+        resets = self.cleaned_data["threshold_resets_anchor"]
+        wanted = {"amount_gte": amount, "reset_billing_cycle_anchor": resets}
+        return {"billing_thresholds": None if amount is None else wanted}
 
     def wanted(self) -> dict[str, Any]:
         """What differs from the row; the days are no part of a collection method that has none."""
-        wanted = self.changes(leave=("metadata",))
+        wanted = self.changes(leave=("metadata", *self.THRESHOLD))
         if "collection_method" in wanted and "days_until_due" not in wanted:
             wanted["days_until_due"] = self.cleaned_data["days_until_due"]
         return wanted

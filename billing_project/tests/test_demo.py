@@ -12,9 +12,10 @@ from billing_project.demo import load_demo
 from billing_project.demo_companies import COMPANIES
 from billing_project.demo_usage import busyness, chat, usage
 from customers.models import Customer
-from invoices.models import Invoice, InvoiceLine
+from invoices.models import CreditNote, Invoice, InvoiceLine, LateUsage
 from meters.models import Meter, MeterEvent
 from meters.usage import usage as used
+from subscriptions.models import Subscription
 
 AT = datetime(2026, 3, 5, 12, 34, 56, 789, tzinfo=UTC)
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
@@ -35,8 +36,9 @@ def test_load_demo():
         ("Cold Attic Storage", "void"): 1,
         ("Cold Attic Storage", "uncollectible"): 1,
         ("Cold Attic Storage", "open"): 1,
+        ("Paper Comet Studio", "paid"): 1,  # of the trial
     }
-    assert all(invoice.total > 0 for invoice in Invoice.objects.all())
+    assert all(invoice.total > 0 for invoice in Invoice.objects.exclude(customer__name="Paper Comet Studio"))
     assert 10_000 < MeterEvent.objects.count() < 40_000
     for meter in Meter.objects.all():
         line = InvoiceLine.objects.filter(meter=meter).order_by("-period_end", "position").first()
@@ -45,11 +47,26 @@ def test_load_demo():
         again = used(meter, customer, **period, as_of=line.snapshot)
         assert (again.quantity, again.events) == (line.usage_quantity, line.usage_events)
         assert used(meter, customer, start=line.period_end, end=AT).events > 0
+    _shows_what_changes_invoices()
     assert not load_demo(AT)
     said = StringIO()
     call_command("load_demo", stdout=said)
     assert "no demo data loaded" in said.getvalue()
     assert Customer.objects.count() == len(COMPANIES)
+
+
+def _shows_what_changes_invoices():
+    lines = InvoiceLine.objects.all()
+    assert lines.filter(invoice__customer__name="Lumen Harbor AI", discount_total__gt=0).exists()
+    assert lines.filter(invoice__customer__name="Pigeonpost Maps", tax_total__gt=0).exists()
+    assert {line.amount > 0 for line in lines.filter(proration=True, kind="item")} == {True, False}
+    assert Subscription.objects.get(customer__name="Paper Comet Studio").is_trialing
+    late = LateUsage.objects.get()
+    assert late.state == "billed"
+    assert late.invoice_item.invoice.number == "LUMEN-0002"
+    note = CreditNote.objects.get()
+    customer = Customer.objects.get(name="Pigeonpost Maps")
+    assert note.credit_amount == -customer.balance > 0
 
 
 def test_usage_is_the_same_for_the_same_seed():

@@ -6,6 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from customers.models import Customer
+from invoices.held import why_held
 from invoices.models import Invoice
 from tests import make
 from tests.forms import errors_of, fields_of, submit
@@ -148,3 +149,18 @@ def test_a_customer_without_a_subscription_has_nothing_upcoming(admin_client: Cl
     page = admin_client.get(reverse("admin:customers_customer_change", args=[customer.pk]))
 
     assert "No invoice is to come" in page.content.decode()
+
+
+def test_held_drafts_are_found_and_say_why(admin_client: Client, draft: Invoice) -> None:
+    def held() -> list[tuple[str, str]]:
+        page = admin_client.get(LIST + "?held=yes")
+        return [(row.pk, why_held(row)) for row in page.context["cl"].result_list]
+
+    Invoice.objects.filter(pk=draft.pk).update(auto_advance=True)
+    assert held() == []
+    Invoice.objects.filter(pk=draft.pk).update(auto_advance=False)
+    assert held() == [(draft.pk, "Finalizing by itself is off")]
+    error = {"code": "amount_too_large", "message": "Too much."}
+    Invoice.objects.filter(pk=draft.pk).update(last_finalization_error=error)
+    assert held() == [(draft.pk, "Could not be finalized: Too much.")]
+    assert "Could not be finalized: Too much." in admin_client.get(change(draft)).content.decode()

@@ -1,5 +1,7 @@
 """What the pages show: with and without data, in the running period, in the time of grace and afterwards."""
 
+import re
+
 import pytest
 
 from customers.balance import adjust_balance
@@ -287,3 +289,18 @@ def test_an_invoice_shows_its_credit_notes():
     for part in (f"{invoice.number}-CN-01", f"{invoice.number}-CN-02", "$5.00", "Two days without service", "-$5.00"):
         assert part in shown
     assert shown.count('class="badge void"') == 1
+
+
+def test_the_overview_says_how_subscriptions_stand_and_what_is_carried_over():
+    customer = make.customer(on=make.clock())
+    make.subscribe(customer, make.price(unit="700", product="Seat"), trial=Trial(days=14))
+    paused = make.subscribe(customer, make.price(unit="900", product="Desk"))
+    pause_subscription(paused.pk, pause=Pause(), at=JAN)
+    adjust_balance(customer.pk, -1250, currency="usd", at=JAN)
+
+    page = text(enter(customer), "/portal/")
+
+    assert re.search(r'Seat\s*<span class="badge trialing">Free trial</span>', page)
+    assert "Nothing is billed until Jan 15, 2026" in page
+    assert re.search(r'Desk\s*<span class="badge paused">Paused</span>', page)
+    assert "<strong>$12.50</strong> of credit" in page

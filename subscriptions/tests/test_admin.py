@@ -10,6 +10,8 @@ from django.urls import reverse
 from customers.models import Customer
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, Subscription
+from subscriptions.parking import park_subscription
+from subscriptions.trials import Trial
 from tests import make
 from tests.forms import errors_of, fields_of, submit
 from tests.make import JAN, utc
@@ -183,5 +185,44 @@ def test_the_page_shows_items_periods_and_invoices(admin_client: Client, custome
     metered, seat = panels["Items"]["rows"]
     assert (metered["usage"]["quantity"], seat["usage"], seat["item"].quantity) == ("2.5", None, 1)
     assert metered["item"].current_period_start == FEB
-    assert len(panels["Periods"]["periods"]) == 4
+    assert len(panels["Periods"]["rows"]) == 4
     assert [line["total"] for line in panels["Invoices"]["rows"]] == ["$7.53", "$7.00"]
+
+
+def test_a_parked_subscription_says_why_and_is_billed_again(admin_client: Client, customer: Customer) -> None:
+    row, other = (make.subscribe(customer, make.price(unit="2000")) for _ in range(2))
+    park_subscription(row.pk, reason="the total is too large", at=JAN)
+
+    page = admin_client.get(change(row))
+    assert "the total is too large" in page.content.decode()
+    listed = admin_client.get("/admin/subscriptions/subscription/?parked=yes").context["cl"].result_list
+    assert [found.pk for found in listed] == [row.pk]
+    assert "Bill again" not in admin_client.get(change(other)).content.decode()
+
+    admin_client.post(press(row, "bill-again"))
+
+    row.refresh_from_db()
+    assert (row.parked_at, row.parked_reason) == (None, "")
+
+
+def test_the_page_shows_each_slice_with_its_quantity_and_kind(admin_client: Client, customer: Customer) -> None:
+    row = make.subscribe(customer, make.price(unit="2000"), trial=Trial(days=14))
+    make.move(customer.test_clock, utc(2026, 1, 20))
+
+    panels = {panel["title"]: panel["data"] for panel in admin_client.get(change(row)).context["panels"]}
+
+    shown = [(line["period"].starts_at, line["period"].quantity, line["kind"]) for line in panels["Periods"]["rows"]]
+    assert shown == [(utc(2026, 1, 15), 1, ""), (JAN, 1, "Free trial")]
+
+
+def test_a_threshold_is_set_and_taken_away(admin_client: Client, customer: Customer) -> None:
+    row = make.subscribe(customer, make.price(meter=make.meter(), unit="5"))
+
+    submit(admin_client, change(row), threshold_amount="5000", threshold_resets_anchor="on")
+    row.refresh_from_db()
+    assert (row.threshold_amount, row.threshold_resets_anchor, row.threshold_mark) == (5000, True, "")
+    assert "$50.00" in admin_client.get(change(row)).content.decode()
+
+    submit(admin_client, change(row), threshold_amount="")
+    row.refresh_from_db()
+    assert (row.threshold_amount, row.threshold_resets_anchor, row.threshold_mark) == (None, False, None)
