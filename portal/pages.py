@@ -92,9 +92,6 @@ class Overview(CustomerPage):
             "currency": customer.currency,
             "subscriptions": standings_of(customer),
             "meters": meters,
-            "credit": max(0, -customer.balance),
-            "owed": max(0, customer.balance),
-            "subscriptions": scope.subscriptions_of(customer),
             "upcoming": upcoming_of(customer, at=self.real_time),
             "invoices": scope.invoices_of(customer)[:LATEST_INVOICES],
         }

@@ -12,7 +12,7 @@ from meters.aggregations import AGGREGATIONS, Aggregation
 from meters.models import Meter
 from meters.usage import Chosen
 from pricing.records import usage_question
-from subscriptions.models import Subscription, SubscriptionItem
+from subscriptions.models import SubscriptionItem
 from subscriptions.periods import Period
 
 
@@ -63,12 +63,6 @@ def meter_of(customer: Customer, meter_id: str) -> CustomerMeter:
         if mine.id == meter_id:
             return mine
     raise Http404
-
-
-def subscriptions_of(customer: Customer) -> list[tuple[Subscription, list[str]]]:
-    """The customer's subscriptions that have not ended, the oldest first, each with its products as they are now."""
-    rows = customer.subscriptions.running().prefetch_related("items__price__product").order_by("created_at", "id")
-    return [(row, [item.price.product.name for item in row.items.all() if not item.deleted_at]) for row in rows]
 
 
 def invoices_of(customer: Customer) -> InvoiceQuerySet:

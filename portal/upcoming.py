@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.money import AmountTooLarge
 from customers.models import Customer
 from invoices.models import Invoice, InvoiceLine
 from invoices.preview import NothingUpcoming, preview_draft, preview_next
@@ -34,7 +35,7 @@ def upcoming_of(customer: Customer, *, at: datetime) -> list[Upcoming]:
         subscription.customer = customer
         try:
             invoice, lines = preview_next(subscription, at=at)
-        except NothingUpcoming:
+        except (NothingUpcoming, AmountTooLarge):  # beyond what can be billed: the admin says so
             continue
         previews.append(Upcoming(invoice, lines, is_draft=False))
     return shown + sorted(previews, key=lambda preview: preview.invoice.period_end)

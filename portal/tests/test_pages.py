@@ -96,37 +96,6 @@ def test_usage_can_be_looked_at_by_range_and_by_hour():
     )
 
 
-def test_the_overview_says_how_each_subscription_stands():
-    customer = make.customer(on=make.clock())
-    make.subscribe(customer, make.price(unit="700", product="Trying"), trial=Trial(days=10))
-    paused = make.subscribe(customer, make.price(unit="300", product="Resting"))
-    ended = make.subscribe(customer, make.price(unit="100", product="Gone"))
-    pause_subscription(paused.pk, pause=Pause(), at=JAN)
-    cancel_subscription(ended.pk, at=JAN)
-
-    page = text(enter(customer), "/portal/")
-
-    assert 'Trying <span class="badge trialing">Trialing</span>' in page
-    assert "Free until <time" in page
-    assert "Jan 11, 2026, 00:00:00 UTC" in page
-    assert 'Resting <span class="badge paused">Paused</span>' in page
-    assert "Gone <span" not in page
-
-
-@pytest.mark.parametrize(
-    ("amount", "shown"), [(-1250, "$12.50 credit"), (800, "$8.00 owed"), (0, None)], ids=["credit", "debt", "none"]
-)
-def test_the_overview_shows_a_balance(amount, shown):
-    customer = make.customer(on=make.clock())
-    if amount:
-        adjust_balance(customer.pk, amount, currency="usd", at=JAN)
-
-    page = text(enter(customer), "/portal/")
-
-    assert ('id="balance"' in page) == bool(shown)
-    assert (shown or "") in page
-
-
 def test_every_running_subscription_has_its_preview():
     customer = make.customer(on=make.clock())
     make.subscribe(customer, make.price(meter=make.meter(), tiers=TIERS))
