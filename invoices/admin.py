@@ -100,7 +100,7 @@ class InvoiceAdmin(VerbAdmin):
     search_fields = ("number", "id", "customer__name", "customer__email", "customer__id", "customer_name")
     search_help_text = "Search by number, customer or id"
     date_hierarchy = "created_at"
-    list_display = ("__str__", "customer", "standing", "total_words", "reason", "held", "period_end", "created_at")
+    list_display = ("__str__", "customer", "standing", "total_words", "reason", "period_end", "created_at")
     list_filter = (
         "status",
         HeldFilter,
@@ -130,6 +130,10 @@ class InvoiceAdmin(VerbAdmin):
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         return super().formfield_for_foreignkey(db_field, request, **kwargs | choices_of(db_field.name))
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[str]:
+        """Why each is held is a column of the held ones only: it would be empty for all others."""
+        return (*self.list_display, "held") if HeldFilter.parameter_name in request.GET else self.list_display
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return super().has_change_permission(request, obj) and (obj is None or obj.is_draft)

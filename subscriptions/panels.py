@@ -63,7 +63,7 @@ def terms_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
 
 def periods_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
     periods = ItemPeriod.objects.filter(item__subscription=subscription).select_related("item", "price__product")
-    rows = list(periods.order_by("-starts_at", "item_id")[: PERIODS_SHOWN + 1])
+    rows = periods.order_by("-starts_at", "item_id")[: PERIODS_SHOWN + 1]
     shown = [{"period": period, "kind": KIND_LABELS.get(ItemPeriod.Kind(period.kind), "")} for period in rows]
     return {"rows": shown[:PERIODS_SHOWN], "more": len(shown) > PERIODS_SHOWN, "most": PERIODS_SHOWN}
 

@@ -163,4 +163,5 @@ def test_held_drafts_are_found_and_say_why(admin_client: Client, draft: Invoice)
     error = {"code": "amount_too_large", "message": "Too much."}
     Invoice.objects.filter(pk=draft.pk).update(last_finalization_error=error)
     assert held() == [(draft.pk, "Could not be finalized: Too much.")]
+    assert "Could not be finalized: Too much." in admin_client.get(LIST + "?held=yes").content.decode()
     assert "Could not be finalized: Too much." in admin_client.get(change(draft)).content.decode()
