@@ -30,7 +30,7 @@ DROP FUNCTION subscriptions_status_moves();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("subscriptions", "0005_slices_after_changes")]
+    dependencies = [("subscriptions", "0006_slices_after_changes")]
 
     operations = [
         migrations.AddIndex(

@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("invoices", "0008_subtotal_and_fewer_indexes")]
+    dependencies = [("invoices", "0007_subtotal_and_fewer_indexes")]
 
     operations = [
         migrations.AddIndex(

@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('customers', '0004_notify_of_changed_customers'),
-        ('subscriptions', '0009_thresholds_and_pending_items'),
+        ('subscriptions', '0008_thresholds_and_pending_items'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('pricing', '0003_prices_with_usage_records'),
-        ('subscriptions', '0008_fewer_indexes'),
+        ('subscriptions', '0005_fewer_indexes'),
     ]
 
     operations = [

@@ -51,9 +51,9 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('customers', '0007_customer_email_any_case'),
-        ('invoices', '0009_open_by_due_date'),
+        ('invoices', '0008_open_by_due_date'),
         ('pricing', '0005_coupons_and_rates_frozen'),
-        ('subscriptions', '0008_fewer_indexes'),
+        ('subscriptions', '0005_fewer_indexes'),
     ]
 
     operations = [

@@ -34,8 +34,8 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('customers', '0007_customer_email_any_case'),
-        ('invoices', '0010_manual_invoices'),
-        ('subscriptions', '0008_fewer_indexes'),
+        ('invoices', '0009_manual_invoices'),
+        ('subscriptions', '0005_fewer_indexes'),
     ]
 
     operations = [

@@ -72,7 +72,7 @@ ALTER TABLE invoices_invoice ENABLE TRIGGER invoices_invoice_frozen;
 
 
 class Migration(migrations.Migration):
-    dependencies = [("invoices", "0005_credit_notes_within_total")]
+    dependencies = [("invoices", "0006_credit_notes_within_total")]
 
     operations = [
         migrations.AddField(
