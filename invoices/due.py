@@ -7,8 +7,6 @@ not tried again until a person has looked at it.
 from collections.abc import Sequence
 from datetime import datetime
 
-from django.db.models import Min
-
 from core.errors import InvalidRequest
 from core.money import AmountTooLarge
 from core.timeline import TimedWork
@@ -17,6 +15,7 @@ from invoices.finalize import finalize_if_due, finalize_many, note_failure
 from invoices.models import Invoice
 from subscriptions.models import ItemPeriod
 from subscriptions.parking import park_subscription
+from subscriptions.subscribe import MAX_ITEMS
 
 BATCH = 1000  # closed or finalized in one transaction
 
@@ -26,10 +25,11 @@ def _next_close(clock: str | None) -> datetime | None:
 
 
 def _due_closes(at: datetime, clock: str | None, limit: int) -> Sequence[str]:
-    """Subscriptions with a period that has ended, those that wait longest first."""
-    due = ItemPeriod.objects.due(at).not_parked().on_clock(clock).values("item__subscription_id")
-    waiting = due.annotate(since=Min("bills_at")).order_by("since", "item__subscription_id")
-    return [row["item__subscription_id"] for row in waiting[:limit]]
+    """Subscriptions with a period that has ended, those that wait longest first; no more rows are read than so many
+    can have."""
+    due = ItemPeriod.objects.due(at).not_parked().on_clock(clock).order_by("bills_at", "pk")
+    waiting = due.values_list("item__subscription_id", flat=True)[: limit * MAX_ITEMS]
+    return list(dict.fromkeys(waiting))[:limit]
 
 
 def _next_finalization(clock: str | None) -> datetime | None:
