@@ -17,7 +17,7 @@ from invoices.modifiers import Modifiers
 from invoices.totals import Discount
 from meters.usage import Usage
 from meters.usage_many import Question, usage_many
-from pricing.records import ITEM_KEY
+from pricing.records import usage_of
 from pricing.snapshots import PriceIn, PriceSnapshot, snapshots
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.periods import Period
@@ -202,7 +202,7 @@ def _usage(wanted: Sequence[Wanted], prices: Mapping[PriceIn, PriceSnapshot]) ->
             if price.meter is None or slice_.kind != Kind.REGULAR:
                 continue
             end = min(slice_.ends_at, each.until) if each.until else slice_.ends_at
-            only = {ITEM_KEY: [slice_.item_id]} if price.takes_usage_records else {}
+            only = usage_of(slice_.item_id, of_records=price.takes_usage_records)
             asked[slice_.pk] = Question(price.meter, each.customer, slice_.starts_at, max(slice_.starts_at, end), only)
     return dict(zip(asked, usage_many(list(asked.values())), strict=True))
 

@@ -21,7 +21,7 @@ from meters.models import Meter
 from meters.records import OLDEST
 from meters.usage import Usage
 from meters.usage_many import Question, usage_many
-from pricing.records import ITEM_KEY
+from pricing.records import usage_of
 from subscriptions.models import ItemPeriod, Subscription
 
 # Events are accepted for 35 days; what is accepted is compared even if nothing has been swept for a week after.
@@ -134,7 +134,7 @@ def differences(readings: Sequence[Reading]) -> list[Difference]:
             customers[reading.customer],
             reading.start,
             reading.end,
-            {ITEM_KEY: [reading.item]} if reading.of_records else {},
+            usage_of(reading.item, of_records=reading.of_records),
         )
         for reading in readings
     ]

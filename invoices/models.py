@@ -225,7 +225,6 @@ class InvoiceLine(models.Model):
         ITEM = "item"  # an invoice item
         TRIAL = "trial"
         BILLED = "billed"  # what earlier invoices of the same period have billed, taken off
-        CORRECTION = "correction"
 
     id = IdField(prefix="il")
     invoice = models.ForeignKey(Invoice, on_delete=models.PROTECT, related_name="lines", db_index=False)

@@ -29,7 +29,12 @@ class UsageQuestion:
 def usage_question(price: Price, item: str) -> UsageQuestion:
     """The usage of a subscription item (its id) at a metered price: all of its customer, or that recorded for it."""
     assert price.meter is not None, "a metered price has a meter"
-    return UsageQuestion(price.meter, {ITEM_KEY: [item]} if price.takes_usage_records else {})
+    return UsageQuestion(price.meter, usage_of(item, of_records=price.takes_usage_records))
+
+
+def usage_of(item: str, *, of_records: bool) -> Mapping[str, Sequence[str]]:
+    """Which of the customer's events count for a subscription item: those recorded for it, or all."""
+    return {ITEM_KEY: [item]} if of_records else {}
 
 
 def meter_of_records(price: Price, *, at: datetime) -> Meter:

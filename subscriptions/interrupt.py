@@ -6,10 +6,10 @@ What was paid for the time that is left is credited; what was used waits for the
 from collections.abc import Sequence
 from datetime import datetime
 
-from subscriptions.biller import BilledFor, PendingItem, biller
+from subscriptions.biller import PendingItem, biller
 from subscriptions.kept import kept_of
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
-from subscriptions.pending import billed_for, credit_item, debit_item, keep_billed
+from subscriptions.pending import billed_for, credit_item, keep_billed
 from subscriptions.slices import close_slices, cut_slice, end_slice, next_slice
 
 Kind, Outcome = ItemPeriod.Kind, ItemPeriod.Outcome
@@ -63,18 +63,6 @@ def open_slices(subscription: Subscription) -> list[ItemPeriod]:
     """The running periods of the items, each with what it is billed at."""
     periods = ItemPeriod.objects.open().filter(item__subscription=subscription)
     return list(periods.select_related("item", "price__product").order_by("pk"))
-
-
-def debit_rest(subscription: Subscription, periods: Sequence[ItemPeriod], *, since: datetime, at: datetime) -> None:
-    """Charge for licensed periods that begin within a full one, from `since` to their end, by the next invoice; what
-    discounts leave of that. The caller holds the lock."""
-    kept = kept_of(subscription, periods, at)
-    for period in periods:
-        debits = debit_item(period, at=since, until=period.ends_at, kept=kept[period.price_id])
-        for debit in debits:
-            keep_billed(period, BilledFor(debit.amount, debit.period, (), ()))
-        period.billed_by = biller().add_pending(subscription, debits, at=at)
-        period.save(update_fields=_BILLED)
 
 
 def _credit(subscription: Subscription, periods: Sequence[ItemPeriod], at: datetime, credit_from: str) -> None:

@@ -194,7 +194,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='invoiceline',
             name='kind',
-            field=models.CharField(choices=[('unit', 'Unit'), ('flat', 'Flat'), ('item', 'Item'), ('trial', 'Trial'), ('billed', 'Billed'), ('correction', 'Correction')], max_length=10),
+            field=models.CharField(choices=[('unit', 'Unit'), ('flat', 'Flat'), ('item', 'Item'), ('trial', 'Trial'), ('billed', 'Billed')], max_length=10),
         ),
         migrations.AlterField(
             model_name='invoiceline',
