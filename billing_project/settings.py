@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "meters",
     "usage_imports",
     "pricing",
+    "credits",
     "subscriptions",
     "invoices",
     "portal",

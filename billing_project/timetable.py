@@ -38,6 +38,9 @@ TIMETABLE: dict[str, Entry] = {
     "resume due collections": Entry(
         "subscriptions.tasks.resume_due_collections", 20, "Collects invoices again whose pause has a date of its end."
     ),
+    "expire credit grants": Entry(
+        "credits.tasks.expire_credit_grants", 20, "Books what is left of credit grants that have ended."
+    ),
     "advance test clocks": Entry(
         "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
     ),

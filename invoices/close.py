@@ -187,6 +187,7 @@ def draft(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
             closing.subscription,
             closing.billed(),
             [] if closing.subscription.is_paused else take_pending(pending, closing.subscription),
+            ends_at=closing.boundary,
         )
         for closing in closings
     ]

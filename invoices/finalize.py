@@ -15,6 +15,7 @@ from core.copying import update_models
 from core.errors import BillingError, InvalidRequest, NotFound
 from customers.balance import BalanceChange, Type, change_balances
 from customers.locks import lock_customer, lock_customers
+from invoices.credits_used import book_credits
 from invoices.gather import Wanted, gather
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.numbering import number_invoices
@@ -122,10 +123,11 @@ def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime) -> None:
     """Freeze drafts, those of one customer in this order. The caller holds the customers' locks."""
     for some in one_per_customer(invoices, lambda invoice: invoice.customer_id):
         void_revised(some, at=at)
-        computed = compute_drafts(some)
+        computed = compute_drafts(some, at)
         rewrite_drafts(computed)
         freeze(computed, at)
         update_models(Invoice, some, WRITTEN)
+        book_credits([each.invoice for each in computed if each.built.totals.credits])
         settle_paused(some, at=at)
 
 
@@ -154,9 +156,12 @@ def one_per_customer(rows: Iterable[T], customer_of: Callable[[T], str]) -> Iter
     yield from rounds
 
 
-def compute_drafts(invoices: Sequence[Invoice]) -> list[Computed]:
-    """What drafts say now, with the usage that has arrived since they were written; nothing is stored."""
-    contents = gather(wanted_by(invoices))
+def compute_drafts(invoices: Sequence[Invoice], at: datetime | None = None) -> list[Computed]:
+    """What drafts say now, with the usage that has arrived since they were written; nothing is stored.
+
+    With the credits that can be used `at`; else those that could when the drafts were made.
+    """
+    contents = gather(wanted_by(invoices), at=at)
     return [computed_invoice(invoice, content) for invoice, content in zip(invoices, contents, strict=True)]
 
 

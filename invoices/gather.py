@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from credits.available import grants_with_balance, payable
+from credits.models import CreditGrant
 from customers.balance import balance_of
 from customers.models import Customer
 from invoices.build import Billable, Billed, Content, ItemCharge, UsageRead
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.modifiers import Modifiers
-from invoices.totals import Discount
+from invoices.totals import Credit, Discount
 from meters.usage import Usage
 from meters.usage_many import Question, usage_many
 from pricing.records import usage_of
@@ -31,7 +33,7 @@ class Wanted:
     subscription, and invoice items that were added to the invoice later.
 
     `at` is when the invoice is made. `until` reads usage up to an instant only. `invoice` is the draft that is built
-    again, if there is one.
+    again, if there is one. `ends_at` is the end of the invoice's period, if it is another than `at`.
     """
 
     customer: Customer
@@ -42,6 +44,11 @@ class Wanted:
     added: Sequence[InvoiceItem] = ()
     until: datetime | None = None
     invoice: Invoice | None = None
+    ends_at: datetime | None = None
+
+    @property
+    def period_end(self) -> datetime:
+        return self.invoice.period_end if self.invoice else self.ends_at or self.at
 
     @property
     def currency(self) -> str:
@@ -89,10 +96,14 @@ class _Read:
     usage: Mapping[int | None, Usage]
     billed: Mapping[int, Earlier]
     modifiers: Modifiers
+    grants: Mapping[str, Sequence[CreditGrant]]
 
 
-def gather(wanted: Sequence[Wanted]) -> list[Content]:
-    """The contents of these invoices, in their order, with every event acknowledged before this call."""
+def gather(wanted: Sequence[Wanted], *, at: datetime | None = None) -> list[Content]:
+    """The contents of these invoices, in their order, with every event acknowledged before this call.
+
+    `at` is when drafts are built again; else that is when they are made.
+    """
     if not wanted:
         return []
     prices = snapshots(
@@ -103,8 +114,9 @@ def gather(wanted: Sequence[Wanted]) -> list[Content]:
             *((item.price_id, item.currency) for item in (*each.items, *each.added) if item.price_id),
         )
     )
-    read = _Read(prices, _usage(wanted, prices), _billed(wanted), _modifiers(wanted))
-    return [_content(each, read) for each in wanted]
+    grants = grants_with_balance({each.customer.pk for each in wanted if each.slices})
+    read = _Read(prices, _usage(wanted, prices), _billed(wanted), _modifiers(wanted), grants)
+    return [_content(each, read, at or each.at) for each in wanted]
 
 
 def pending_items(customers: Iterable[Customer]) -> dict[str, list[InvoiceItem]]:
@@ -116,16 +128,29 @@ def pending_items(customers: Iterable[Customer]) -> dict[str, list[InvoiceItem]]
     return found
 
 
-def _content(each: Wanted, read: _Read) -> Content:
+def _content(each: Wanted, read: _Read, at: datetime) -> Content:
     owner, discounts = read.modifiers.of_invoice(each.owners, each.currency)
     return Content(
         billables=[_billable(slice_, each, owner, read, discounts) for slice_ in each.slices],
         items=[_charge(item, each, owner, read) for item in each.items],
         added=[_charge(item, each, owner, read) for item in each.added],
         discounts=discounts,
+        credits=_credits(each, read, at),
         tax_exempt=each.customer.tax_exempt,
         balance=balance_of(each.customer, each.currency),
     )
+
+
+def _credits(each: Wanted, read: _Read, at: datetime) -> tuple[Credit, ...]:
+    grants = read.grants.get(each.customer.pk, ()) if each.slices else ()
+    usable = payable(grants, currency=each.currency, period_end=each.period_end, at=at)
+    return tuple(credit_of(grant) for grant in usable)
+
+
+def credit_of(grant: CreditGrant) -> Credit:
+    """What is left of a grant, as the arithmetic has it."""
+    prices = frozenset(grant.prices) or None
+    return Credit(grant.pk, int(grant.balance) if grant.is_of_money else grant.balance, prices, grant.meter_id)
 
 
 def _billable(slice_: ItemPeriod, each: Wanted, owner: str, read: _Read, of_invoice: Sequence[Discount]) -> Billable:

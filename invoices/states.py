@@ -3,17 +3,19 @@
 from datetime import datetime
 
 from customers.balance import Type, change_balance
+from invoices.credits_used import return_credits
 from invoices.models import Invoice
 
 Status = Invoice.Status
 
 
 def make_void(invoice: Invoice, *, at: datetime) -> None:
-    """Declare an invoice void; what it took of the balance goes back."""
+    """Declare an invoice void; what it took of the balance and of credit grants goes back."""
     invoice.status, invoice.voided_at, invoice.auto_advance = Status.VOID, at, False
     assert invoice.ending_balance is not None, "finalized"
     if applied := invoice.ending_balance - invoice.starting_balance:
         change_balance(invoice.customer, -applied, type=Type.UNAPPLIED_FROM_INVOICE, at=at, invoice=invoice.pk)
+    return_credits(invoice, at=at)
     invoice.save(update_fields=["status", "voided_at", "auto_advance"])
 
 

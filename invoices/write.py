@@ -4,12 +4,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from core.copying import copy_models, copy_values
 from core.ids import new_ids
+from core.money import plain
 from customers.models import Customer
 from invoices.build import Billable, Built, Content, Line, build_invoice
+from invoices.credits_used import book_credits
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.totals import LineTotals
 from subscriptions.models import Subscription
@@ -105,6 +108,7 @@ def insert_invoices(computed: Sequence[Computed]) -> None:
     copy_values(InvoiceLine, [line for each in computed for line in _lines(each)])
     _take_up_items(computed)
     copy_models(Invoice, [each.invoice for each in computed])
+    book_credits([each.invoice for each in computed if each.built.totals.credits])
 
 
 def rewrite_drafts(computed: Sequence[Computed]) -> None:
@@ -206,9 +210,10 @@ def _line(invoice: Invoice, line: Line, totals: LineTotals, position: int) -> Va
 def _shares(totals: LineTotals) -> Values:
     if not (totals.discounts or totals.credits or totals.taxes):
         return NO_SHARES
+    units = dict(totals.units)
     return {
         "discount_amounts": [{"discount": id, "amount": amount} for id, amount in totals.discounts],
-        "credit_amounts": [{"credit_grant": id, "amount": amount} for id, amount in totals.credits],
+        "credit_amounts": [_credit(id, amount, units.get(id)) for id, amount in totals.credits],
         "tax_amounts": [
             {
                 "tax_rate": tax.rate.id,
@@ -224,3 +229,8 @@ def _shares(totals: LineTotals) -> Values:
         "tax_total": sum(tax.amount for tax in totals.taxes if not tax.rate.inclusive),
         "inclusive_tax_total": sum(tax.amount for tax in totals.taxes if tax.rate.inclusive),
     }
+
+
+def _credit(grant: str, amount: int, units: Decimal | None) -> Values:
+    """What a grant pays; for one of units, with how many of them."""
+    return {"credit_grant": grant, "amount": amount} | ({} if units is None else {"quantity": plain(units)})

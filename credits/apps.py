@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+
+
+class CreditsConfig(AppConfig):
+    name = "credits"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from core import timeline
+        from credits.due import EXPIRE
+
+        timeline.register(EXPIRE)

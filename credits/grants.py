@@ -1,0 +1,220 @@
+"""Grants credits, and ends them: by their date, by somebody's wish, or as if they had never been."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+from api.metadata import Given, merge
+from core.errors import InvalidRequest, NotFound, ResourceMissing
+from core.money import is_currency
+from credits import ledger
+from credits.ledger import Change
+from credits.models import CreditGrant, CreditTransaction
+from customers.locks import lock_customer
+from customers.models import Customer
+from meters.models import Meter
+from pricing.models import Price
+
+MOST_UNUSED = 100
+Type = CreditTransaction.Type
+
+
+class GrantNotEditable(InvalidRequest):
+    """The grant is past the state in which this can be done."""
+
+    code = "billing_credit_grant_not_editable"
+
+
+@dataclass(frozen=True)
+class NewGrant:
+    """What is to be granted: `amount` is whole minor units of `currency`, or a quantity of `meter` (its id).
+
+    `prices` are the ids of those whose usage it pays for; none means every metered price. `effective_at` None: now.
+    """
+
+    amount: Decimal
+    currency: str = ""
+    meter: str | None = None
+    prices: Sequence[str] = ()
+    name: str = ""
+    category: str = CreditGrant.Category.PAID
+    priority: int = 50
+    effective_at: datetime | None = None
+    expires_at: datetime | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
+
+
+def create_grant(customer_id: str, new: NewGrant, *, at: datetime) -> CreditGrant:
+    """Grant credits to a customer.
+
+    Raises ResourceMissing (customer, price, meter), InvalidRequest (the currency, the prices, the times, 100 unused
+    grants). Locks the customer.
+    """
+    with transaction.atomic():
+        customer = _lock_live(customer_id)
+        return grant_credits(customer, new, at=customer.now(at))
+
+
+def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditGrant:
+    """The same for a customer whose lock the caller holds; `at` is the customer's time."""
+    effective_at = new.effective_at or at
+    _check_times(new.expires_at, effective_at, at)
+    _check_unit(new)
+    _check_prices(new)
+    if CreditGrant.objects.filter(customer=customer).unused(at).count() >= MOST_UNUSED:
+        raise InvalidRequest(f"A customer can have at most {MOST_UNUSED} unused credit grants.", param="customer")
+    grant = CreditGrant.objects.create(
+        customer=customer,
+        name=new.name,
+        currency=new.currency,
+        meter_id=new.meter,
+        amount=new.amount,
+        price_type="" if new.prices else CreditGrant.PriceType.METERED,
+        prices=list(new.prices),
+        category=new.category,
+        priority=new.priority,
+        effective_at=effective_at,
+        expires_at=new.expires_at,
+        metadata=dict(new.metadata),
+        created_at=at,
+        updated_at=at,
+    )
+    granted = Change(grant.pk, Type.CREDITS_GRANTED, new.amount, at, effective_at, reason=new.reason)
+    ledger.write([granted])
+    grant.refresh_from_db(fields=["balance", "balance_sequence"])
+    return grant
+
+
+def update_grant(
+    grant_id: str, *, at: datetime, metadata: Given = None, changes: Mapping[str, datetime | None] | None = None
+) -> CreditGrant:
+    """Set the metadata, and by `changes` the end (`expires_at`; None: never).
+
+    Raises NotFound, GrantNotEditable, InvalidRequest. Locks the customer.
+    """
+    with transaction.atomic():
+        grant = lock_grant(grant_id)
+        at = grant.customer.now(at)
+        if changes and "expires_at" in changes:
+            _check_running(grant, at)
+            expires_at = changes["expires_at"]
+            _check_times(expires_at, grant.effective_at, at)
+            grant.expires_at = expires_at
+        grant.metadata = merge(grant.metadata, metadata)
+        grant.updated_at = at
+        grant.save(update_fields=["expires_at", "metadata", "updated_at"])
+        return grant
+
+
+def expire_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGrant:
+    """End a grant now: what is left of it is gone. Raises NotFound, GrantNotEditable. Locks the customer."""
+    with transaction.atomic():
+        grant = lock_grant(grant_id)
+        at = grant.customer.now(at)
+        _check_running(grant, at)
+        grant.expires_at = grant.updated_at = at
+        grant.save(update_fields=["expires_at", "updated_at"])
+        _take_the_rest(grant, Type.CREDITS_EXPIRED, at, reason)
+        return grant
+
+
+def void_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGrant:
+    """Take back a grant of which nothing has been applied. Raises NotFound, GrantNotEditable. Locks the customer."""
+    with transaction.atomic():
+        grant = lock_grant(grant_id)
+        at = grant.customer.now(at)
+        _check_running(grant, at)
+        if grant.transactions.filter(type=Type.CREDITS_APPLIED).exists():
+            raise GrantNotEditable(
+                "This credit grant cannot be voided because some of it was applied to an invoice. Expire it instead."
+            )
+        _take_the_rest(grant, Type.CREDITS_VOIDED, at, reason)
+        grant.voided_at = grant.updated_at = at
+        grant.save(update_fields=["voided_at", "updated_at"])
+        return grant
+
+
+def book_expiry(grant_id: str, at: datetime) -> CreditGrant | None:
+    """Book that a grant has ended; None where there is nothing to book. Idempotent. Locks the customer."""
+    with transaction.atomic():
+        grant = lock_grant(grant_id)
+        at = grant.customer.now(at)
+        if not grant.balance or not grant.has_expired(at):
+            return None
+        assert grant.expires_at is not None, "it has expired"
+        _take_the_rest(grant, Type.CREDITS_EXPIRED, at, "", effective_at=grant.expires_at)
+        return grant
+
+
+def lock_grant(grant_id: str) -> CreditGrant:
+    """Lock the customer, then the grant, and return it as it is now. Raises NotFound."""
+    customer_id = CreditGrant.objects.filter(pk=grant_id).values_list("customer_id", flat=True).first()
+    if customer_id is None:
+        raise NotFound("billing credit grant", grant_id, param="id")
+    customer = lock_customer(customer_id)
+    grant = CreditGrant.objects.select_for_update(no_key=True).get(pk=grant_id)
+    grant.customer = customer
+    return grant
+
+
+def _take_the_rest(
+    grant: CreditGrant, type: Type, at: datetime, reason: str, effective_at: datetime | None = None
+) -> None:
+    if grant.balance:
+        ledger.write([Change(grant.pk, type, -grant.balance, at, effective_at, reason=reason)])
+        grant.refresh_from_db(fields=["balance", "balance_sequence"])
+
+
+def _check_running(grant: CreditGrant, at: datetime) -> None:
+    if grant.is_voided:
+        raise GrantNotEditable("This credit grant has been voided.")
+    if grant.has_expired(at):
+        raise GrantNotEditable("This credit grant has already expired.")
+
+
+def _check_times(expires_at: datetime | None, effective_at: datetime, at: datetime) -> None:
+    if expires_at is None:
+        return
+    if expires_at <= at:
+        raise InvalidRequest("The `expires_at` of a credit grant must be in the future.", param="expires_at")
+    if expires_at <= effective_at:
+        raise InvalidRequest("The `expires_at` of a credit grant must be after its `effective_at`.", param="expires_at")
+
+
+def _check_unit(new: NewGrant) -> None:
+    """Raises InvalidRequest, ResourceMissing."""
+    if new.meter is not None:
+        if not Meter.objects.listed().filter(pk=new.meter).exists():
+            raise ResourceMissing("meter", new.meter, param="amount[usage][meter]")
+    elif not is_currency(new.currency):
+        raise InvalidRequest(f"Invalid currency: {new.currency}.", param="amount[monetary][currency]")
+
+
+def _check_prices(new: NewGrant) -> None:
+    """Credits pay for usage of meters only. Raises InvalidRequest, ResourceMissing."""
+    found = Price.objects.select_related("meter").in_bulk(new.prices)
+    for n, id in enumerate(new.prices):
+        param = f"applicability_config[scope][prices][{n}][id]"
+        if id not in found:
+            raise ResourceMissing("price", id, param=param)
+        price = found[id]
+        if price.meter is None or price.takes_usage_records:
+            raise InvalidRequest(f"Credits apply to prices with a meter only, and {id} has none.", param=param)
+        if new.meter is not None and price.meter_id != new.meter:
+            raise InvalidRequest(f"The price {id} is of another meter than the grant.", param=param)
+    if len(set(new.prices)) < len(new.prices):
+        raise InvalidRequest("Each price can be named once.", param="applicability_config[scope][prices]")
+
+
+def _lock_live(customer_id: str) -> Customer:
+    try:
+        customer = lock_customer(customer_id)
+    except NotFound as error:
+        raise ResourceMissing("customer", customer_id, param="customer") from error
+    if customer.deleted_at:
+        raise ResourceMissing("customer", customer_id, param="customer")
+    return customer
