@@ -17,13 +17,15 @@ NAMES = ("external_id", "ingest_aliases")  # what a change may say of them
 
 # Two arms, each led by the index of its key: one join over both would read all customers.
 RESOLVE = """
-SELECT customer.id AS text, customer.id, customer.ref, clock.frozen_time
+SELECT customer.id AS text, customer.id, customer.ref, clock.frozen_time, watch.customer_ref IS NOT NULL
 FROM customers_customer AS customer LEFT JOIN customers_testclock AS clock ON clock.id = customer.test_clock_id
+LEFT JOIN customers_watch AS watch ON watch.customer_ref = customer.ref
 WHERE customer.id = ANY(%(texts)s) AND customer.deleted_at IS NULL
 UNION ALL
-SELECT known.alias, customer.id, customer.ref, clock.frozen_time
+SELECT known.alias, customer.id, customer.ref, clock.frozen_time, watch.customer_ref IS NOT NULL
 FROM customers_customeralias AS known JOIN customers_customer AS customer ON customer.id = known.customer_id
 LEFT JOIN customers_testclock AS clock ON clock.id = customer.test_clock_id
+LEFT JOIN customers_watch AS watch ON watch.customer_ref = customer.ref
 WHERE known.alias = ANY(%(texts)s) AND customer.deleted_at IS NULL
 """
 
@@ -32,11 +34,13 @@ _when_named: list[WhenNamed] = []
 
 
 class Owner(NamedTuple):
-    """The customer that a name stands for; `frozen_time` if it lives on a test clock."""
+    """The customer that a name stands for; `frozen_time` if it lives on a test clock. `is_watched`: its usage is
+    evaluated as it comes (`customers/watch.py`)."""
 
     id: str
     ref: int
     frozen_time: datetime | None
+    is_watched: bool = False
 
 
 def when_named(act: WhenNamed) -> None:

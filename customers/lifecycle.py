@@ -16,6 +16,7 @@ from customers.aliases import NAMES, write_names
 from customers.locks import lock_customer
 from customers.models import Customer, InvoicePrefix, NumberSeries, TestClock
 from customers.numbers import per_account
+from customers.watch import settle
 
 CUSTOMERS_PER_CLOCK = 3  # as Stripe allows
 PREFIX_FORM = re.compile(r"^[A-Z0-9]{1,12}$")
@@ -45,6 +46,7 @@ def create_customer(*, at: datetime, test_clock: str | None = None, **fields: An
         customer.save(force_insert=True)
         if names:
             write_names(customer, names)
+        settle(customer.pk)
         return customer
 
 
@@ -72,6 +74,8 @@ def update_customer(customer_id: str, *, changes: dict[str, Any], metadata: Give
         customer.save(update_fields=[*columns, "metadata"])
         if names:
             write_names(customer, names)
+        if metadata is not None:
+            settle(customer.pk)
         return customer
 
 
@@ -88,6 +92,7 @@ def delete_customer(customer_id: str, *, at: datetime) -> Customer:
             act(customer, customer.now(at))
         customer.deleted_at = customer.now(at)
         customer.save(update_fields=["deleted_at"])
+        settle(customer.pk)
         return customer
 
 

@@ -34,8 +34,8 @@ def test_each_name_and_the_id_lead_to_the_customer():
 
     found = resolve([ada.pk, "crm-1", "acme-eu", bob.pk, "unknown", "cus_unknown"])
 
-    assert found == dict.fromkeys((ada.pk, "crm-1", "acme-eu"), (ada.pk, ada.ref, None)) | {
-        bob.pk: (bob.pk, bob.ref, JAN)
+    assert found == dict.fromkeys((ada.pk, "crm-1", "acme-eu"), (ada.pk, ada.ref, None, False)) | {
+        bob.pk: (bob.pk, bob.ref, JAN, False)
     }
 
 
