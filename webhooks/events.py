@@ -10,10 +10,12 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
+import orjson
 from django.db.models import Model
 
 from api import cause, resources
 from api.middleware import API_VERSION
+from api.renderers import to_json
 from api.resources import Resource
 from core.ids import new_ids
 from webhooks.models import Event, ThinEvent
@@ -43,6 +45,15 @@ def record_many(type: str, resource: str, rows: Collection[Model], *, at: dateti
 def record_objects(type: str, shown: Sequence[dict[str, Any]], *, at: datetime) -> None:
     """The same of wire objects that are no rows, as an invoice that is only expected."""
     _store([(type, {"object": one}) for one in shown], at)
+
+
+def record_replaced(type: str, resource: str, old: Model, new: Model, *, at: datetime) -> None:
+    """Record that `new` has taken the place of `old`, with what was different."""
+    if _told.get() is None:
+        return
+    shown = snapshots(resource, [old.pk, new.pk])
+    data = {"object": shown[new.pk], "previous_attributes": previous_attributes(shown[old.pk], shown[new.pk])}
+    _store([(type, data)], at)
 
 
 @contextmanager
@@ -78,12 +89,14 @@ def silence() -> Iterator[None]:
 
 
 def snapshots(resource: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The objects with these ids as they are now, also those that callers no longer see."""
+    """The objects with these ids as callers see them now."""
     if not ids:
         return {}
     kind = resources.get(resource)
-    rows = list(kind.all_rows().filter(pk__any_of=list(ids)))
-    return {row.pk: shown for row, shown in zip(rows, resources.render(kind, rows), strict=True)}
+    rows = list(kind.rows().filter(pk__any_of=list(ids)))
+    # Through JSON and back: what an event keeps and compares is what a reader of the wire gets.
+    shown = orjson.loads(to_json(resources.render(kind, rows)))
+    return {row.pk: one for row, one in zip(rows, shown, strict=True)}
 
 
 def _store(told: Sequence[tuple[str, Mapping[str, Any]]], at: datetime) -> None:
