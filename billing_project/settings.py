@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "credits",
     "subscriptions",
     "invoices",
+    "alerts",
     "portal",
 ]
 
