@@ -22,7 +22,10 @@ OTHER_SIDE = {
 
 @dataclass(frozen=True)
 class Change:
-    """One change to come of what is left of a grant; below zero where it is used up. `at` is the customer's time."""
+    """One change to come of what is left of a grant; below zero where it is used up. `at` is the customer's time.
+
+    `id` is that of the transaction, where an invoice names it already.
+    """
 
     grant_id: str
     type: CreditTransaction.Type
@@ -32,6 +35,7 @@ class Change:
     invoice: str = ""
     invoice_line: str = ""
     reason: str = ""
+    id: str = ""
 
 
 def write(changes: Sequence[Change]) -> list[CreditTransaction]:
@@ -79,6 +83,7 @@ def _row(grant: CreditGrant, change: Change) -> CreditTransaction:
     grant.balance += change.amount
     grant.balance_sequence += 1
     return CreditTransaction(
+        **({"id": change.id} if change.id else {}),
         grant=grant,
         customer_id=grant.customer_id,
         sequence=grant.balance_sequence,
