@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from core.copying import copy_models
 from credits.models import CreditGrant, CreditTransaction, LedgerEntry
+from webhooks.events import record_many
 
 Type, Account = CreditTransaction.Type, LedgerEntry.Account
 
@@ -51,6 +52,8 @@ def write(changes: Sequence[Change]) -> list[CreditTransaction]:
     rows = [_row(grants[change.grant_id], change) for change in changes]
     copy_models(CreditTransaction, rows)
     LedgerEntry.objects.bulk_create(entry for row in rows for entry in _entries(row))
+    name = "billing.credit_balance_transaction"
+    record_many(f"{name}.created", name, rows, at=changes[0].at)
     return rows
 
 
