@@ -209,6 +209,21 @@ def test_many_customers_are_read_in_as_many_statements_as_one(calls: Meter) -> N
 # -- what the live balance says is what invoices then debit
 
 
+def test_of_two_subscriptions_the_older_one_uses_credits_first(customer: Customer, calls: Meter) -> None:
+    """100 for both and 100 for words: the older one, with calls, takes what is for both, and words their own. The other
+    way round the words would take what is for both, and the calls nothing."""
+    words = make.price(meter=make.meter("words"), unit="1")
+    make.subscribe(customer, make.price(meter=calls, unit="1"))
+    make.subscribe(customer, words)
+    grant(customer, 100, priority=1)
+    grant(customer, 100, priority=2, prices=(words.pk,))
+    use(customer, 100)
+    use(customer, 100, name="words")
+    assert left(burn_down(customer, at=NOON)) == [0, 0]
+    sweep(CLOSE, FEB)
+    assert list(CreditGrant.objects.values_list("balance", flat=True)) == [0, 0]
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_at_the_end_of_the_periods_invoices_debit_what_was_shown(seed: int) -> None:
     """Customers with up to three subscriptions whose periods end on two days, grants of every kind, coupons, licensed
