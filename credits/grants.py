@@ -13,10 +13,10 @@ from core.money import is_currency
 from credits import ledger
 from credits.ledger import Change
 from credits.models import CreditGrant, CreditTransaction
+from credits.scope import check_prices
 from customers.locks import lock_customer
 from customers.models import Customer
 from meters.models import Meter
-from pricing.models import Price
 
 MOST_UNUSED = 100
 Type = CreditTransaction.Type
@@ -64,7 +64,7 @@ def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditG
     effective_at = new.effective_at or at
     _check_times(new.expires_at, effective_at, at)
     _check_unit(new)
-    _check_prices(new)
+    check_prices(new.prices, param="applicability_config[scope][prices]", meter=new.meter)
     if CreditGrant.objects.filter(customer=customer).unused(at).count() >= MOST_UNUSED:
         raise InvalidRequest(f"A customer can have at most {MOST_UNUSED} unused credit grants.", param="customer")
     grant = CreditGrant.objects.create(
@@ -192,22 +192,6 @@ def _check_unit(new: NewGrant) -> None:
             raise ResourceMissing("meter", new.meter, param="amount[usage][meter]")
     elif not is_currency(new.currency):
         raise InvalidRequest(f"Invalid currency: {new.currency}.", param="amount[monetary][currency]")
-
-
-def _check_prices(new: NewGrant) -> None:
-    """Credits pay for usage of meters only. Raises InvalidRequest, ResourceMissing."""
-    found = Price.objects.select_related("meter").in_bulk(new.prices)
-    for n, id in enumerate(new.prices):
-        param = f"applicability_config[scope][prices][{n}][id]"
-        if id not in found:
-            raise ResourceMissing("price", id, param=param)
-        price = found[id]
-        if price.meter is None or price.takes_usage_records:
-            raise InvalidRequest(f"Credits apply to prices with a meter only, and {id} has none.", param=param)
-        if new.meter is not None and price.meter_id != new.meter:
-            raise InvalidRequest(f"The price {id} is of another meter than the grant.", param=param)
-    if len(set(new.prices)) < len(new.prices):
-        raise InvalidRequest("Each price can be named once.", param="applicability_config[scope][prices]")
 
 
 def _lock_live(customer_id: str) -> Customer:

@@ -7,12 +7,15 @@ class InvoicesConfig(AppConfig):
 
     def ready(self) -> None:
         from core import timeline
+        from credits import consumers
         from invoices import due, late_usage, pending_interval, thresholds
         from invoices.biller import InvoiceBiller
+        from invoices.consumers import InvoiceConsumers
         from invoices.overdue import OVERDUE
         from subscriptions.biller import use
 
         use(InvoiceBiller())
+        consumers.use(InvoiceConsumers())
         timeline.register(due.FINALIZE)
         timeline.register(due.CLOSE)
         timeline.register(pending_interval.PENDING)

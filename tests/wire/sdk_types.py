@@ -40,7 +40,7 @@ def _object(value: Any, cls: type, path: str) -> Iterator[str]:
         yield f"{path}: {value!r} is not an object"
         return
     hints = _hints(cls)
-    for name in value.keys() - hints.keys() - OURS.get(value.get("object"), set()):
+    for name in value.keys() - hints.keys() - OURS.get(str(value.get("object")), set()):
         yield f"{path}.{name}: the SDK does not know it"
     for name, hint in hints.items():
         if name in value:
