@@ -17,6 +17,7 @@ from credits.scope import check_prices
 from customers.locks import lock_customer
 from customers.models import Customer
 from meters.models import Meter
+from webhooks.events import record, telling
 
 MOST_UNUSED = 100
 Type = CreditTransaction.Type
@@ -83,6 +84,7 @@ def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditG
         created_at=at,
         updated_at=at,
     )
+    record("billing.credit_grant.created", "billing.credit_grant", grant, at=at)
     granted = Change(grant.pk, Type.CREDITS_GRANTED, new.amount, at, effective_at, reason=new.reason)
     ledger.write([granted])
     grant.refresh_from_db(fields=["balance", "balance_sequence"])
@@ -105,8 +107,7 @@ def update_grant(
             _check_times(expires_at, grant.effective_at, at)
             grant.expires_at = expires_at
         grant.metadata = merge(grant.metadata, metadata)
-        grant.updated_at = at
-        grant.save(update_fields=["expires_at", "metadata", "updated_at"])
+        _save(grant, "expires_at", "metadata", at=at)
         return grant
 
 
@@ -116,8 +117,8 @@ def expire_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGran
         grant = lock_grant(grant_id)
         at = grant.customer.now(at)
         _check_running(grant, at)
-        grant.expires_at = grant.updated_at = at
-        grant.save(update_fields=["expires_at", "updated_at"])
+        grant.expires_at = at
+        _save(grant, "expires_at", at=at)
         _take_the_rest(grant, Type.CREDITS_EXPIRED, at, reason)
         return grant
 
@@ -133,8 +134,8 @@ def void_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGrant:
                 "This credit grant cannot be voided because some of it was applied to an invoice. Expire it instead."
             )
         _take_the_rest(grant, Type.CREDITS_VOIDED, at, reason)
-        grant.voided_at = grant.updated_at = at
-        grant.save(update_fields=["voided_at", "updated_at"])
+        grant.voided_at = at
+        _save(grant, "voided_at", at=at)
         return grant
 
 
@@ -159,6 +160,13 @@ def lock_grant(grant_id: str) -> CreditGrant:
     grant = CreditGrant.objects.select_for_update(no_key=True).get(pk=grant_id)
     grant.customer = customer
     return grant
+
+
+def _save(grant: CreditGrant, *fields: str, at: datetime) -> None:
+    """Store what has changed of a grant, and tell."""
+    with telling("billing.credit_grant.updated", "billing.credit_grant", [grant.pk], at=at):
+        grant.updated_at = at
+        grant.save(update_fields=[*fields, "updated_at"])
 
 
 def _take_the_rest(

@@ -25,6 +25,7 @@ OURS = {
     "price": {"late_usage"},
     "billing.meter": {"dimension_payload_keys", "filters"},
     "billing.meter_event_summary": {"dimensions"},
+    "billing.credit_balance_transaction": {"reason"},
 }
 PLAIN = {str: str, int: int, bool: bool, float: (int, float)}
 
