@@ -29,6 +29,7 @@ KNOWN = {
     "invoiceitems:read", "invoiceitems:write",
     "late_usages:read", "late_usages:write",
     "portal_sessions:write",
+    "webhook_endpoints:read", "webhook_endpoints:write", "event_destinations:read", "event_destinations:write",
 }  # fmt: skip
 ROUTES = sorted(served(get_resolver().url_patterns), key=str)
 
