@@ -19,6 +19,7 @@ from api.renderers import to_json
 from api.resources import Resource
 from core.ids import new_ids
 from webhooks.models import Event, ThinEvent
+from webhooks.outbox import enqueue
 from webhooks.previous import previous_attributes
 
 Told = frozenset[tuple[str, str]]  # (type of event, id of an object)
@@ -104,7 +105,7 @@ def _store(told: Sequence[tuple[str, Mapping[str, Any]]], at: datetime) -> None:
     if not told or _told.get() is None:
         return
     by = cause.current()
-    Event.objects.bulk_create(
+    events = Event.objects.bulk_create(
         Event(
             id=id,
             type=type,
@@ -117,6 +118,7 @@ def _store(told: Sequence[tuple[str, Mapping[str, Any]]], at: datetime) -> None:
         )
         for id, (type, data) in zip(new_ids("evt", len(told)), told, strict=True)
     )
+    enqueue(events)
 
 
 def record_thin_event(
@@ -137,10 +139,12 @@ def record_thin_event(
     if related is not None:
         resource, id = related
         columns = {"related_id": id, "related_type": resource.name, "related_url": f"{resource.path}/{id}"}
-    return ThinEvent.objects.create(
+    event = ThinEvent.objects.create(
         type=type,
         created_at=at.replace(microsecond=at.microsecond // 1000 * 1000),
         data=data,
         reason=reason,
         **columns,
     )
+    enqueue([event])
+    return event
