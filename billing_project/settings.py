@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "credits",
     "subscriptions",
     "invoices",
+    "alerts",
     "portal",
 ]
 

@@ -41,6 +41,12 @@ TIMETABLE: dict[str, Entry] = {
     "expire credit grants": Entry(
         "credits.tasks.expire_credit_grants", 20, "Books what is left of credit grants that have ended."
     ),
+    "evaluate marked customers": Entry(
+        "alerts.tasks.evaluate_marked_customers", 5, "Evaluates alerts of customers for whom something has changed."
+    ),
+    "evaluate timed alerts": Entry(
+        "alerts.tasks.evaluate_timed_alerts", 60, "Evaluates alerts that time alone can bring about."
+    ),
     "advance test clocks": Entry(
         "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
     ),
