@@ -41,6 +41,14 @@ TIMETABLE: dict[str, Entry] = {
     "expire credit grants": Entry(
         "credits.tasks.expire_credit_grants", 20, "Books what is left of credit grants that have ended."
     ),
+    "grant recurring credits": Entry(
+        "credits.tasks.grant_recurring_credits", 5, "Grants the credits of each period that has begun."
+    ),
+    "settle credit periods": Entry(
+        "credits.tasks.settle_credit_periods",
+        60,
+        "Ends the credits of periods that are over and billed, or carries them over.",
+    ),
     "advance test clocks": Entry(
         "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
     ),

@@ -29,6 +29,16 @@ class GrantNotEditable(InvalidRequest):
 
 
 @dataclass(frozen=True)
+class OfPeriod:
+    """Which period of a recurring grant a grant is of. Until `settles_at` nothing of it expires."""
+
+    recurring: str
+    period: int
+    settles_at: datetime
+    rolled_over_from: str | None = None
+
+
+@dataclass(frozen=True)
 class NewGrant:
     """What is to be granted: `amount` is whole minor units of `currency`, or a quantity of `meter` (its id).
 
@@ -46,6 +56,7 @@ class NewGrant:
     expires_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    of: OfPeriod | None = None
 
 
 def create_grant(customer_id: str, new: NewGrant, *, at: datetime) -> CreditGrant:
@@ -55,16 +66,16 @@ def create_grant(customer_id: str, new: NewGrant, *, at: datetime) -> CreditGran
     grants). Locks the customer.
     """
     with transaction.atomic():
-        customer = _lock_live(customer_id)
+        customer = lock_live(customer_id)
         return grant_credits(customer, new, at=customer.now(at))
 
 
 def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditGrant:
     """The same for a customer whose lock the caller holds; `at` is the customer's time."""
     effective_at = new.effective_at or at
-    _check_times(new.expires_at, effective_at, at)
-    _check_unit(new)
-    _check_prices(new)
+    if new.of is None:
+        _check_times(new.expires_at, effective_at, at)
+        check_terms(new)
     if CreditGrant.objects.filter(customer=customer).unused(at).count() >= MOST_UNUSED:
         raise InvalidRequest(f"A customer can have at most {MOST_UNUSED} unused credit grants.", param="customer")
     grant = CreditGrant.objects.create(
@@ -79,6 +90,10 @@ def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditG
         priority=new.priority,
         effective_at=effective_at,
         expires_at=new.expires_at,
+        recurring_id=new.of.recurring if new.of else None,
+        period=new.of.period if new.of else None,
+        rolled_over_from_id=new.of.rolled_over_from if new.of else None,
+        settles_at=new.of.settles_at if new.of else None,
         metadata=dict(new.metadata),
         created_at=at,
         updated_at=at,
@@ -92,7 +107,8 @@ def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditG
 def update_grant(
     grant_id: str, *, at: datetime, metadata: Given = None, changes: Mapping[str, datetime | None] | None = None
 ) -> CreditGrant:
-    """Set the metadata, and by `changes` the end (`expires_at`; None: never).
+    """Set the metadata, and by `changes` the end (`expires_at`; None: never). A grant of a period whose end is set is
+    from then on like any other: nothing of it waits for invoices or goes over into the next period.
 
     Raises NotFound, GrantNotEditable, InvalidRequest. Locks the customer.
     """
@@ -103,10 +119,10 @@ def update_grant(
             _check_running(grant, at)
             expires_at = changes["expires_at"]
             _check_times(expires_at, grant.effective_at, at)
-            grant.expires_at = expires_at
+            grant.expires_at, grant.settles_at = expires_at, None
         grant.metadata = merge(grant.metadata, metadata)
         grant.updated_at = at
-        grant.save(update_fields=["expires_at", "metadata", "updated_at"])
+        grant.save(update_fields=["expires_at", "settles_at", "metadata", "updated_at"])
         return grant
 
 
@@ -116,8 +132,8 @@ def expire_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGran
         grant = lock_grant(grant_id)
         at = grant.customer.now(at)
         _check_running(grant, at)
-        grant.expires_at = grant.updated_at = at
-        grant.save(update_fields=["expires_at", "updated_at"])
+        grant.expires_at, grant.settles_at, grant.updated_at = at, None, at
+        grant.save(update_fields=["expires_at", "settles_at", "updated_at"])
         _take_the_rest(grant, Type.CREDITS_EXPIRED, at, reason)
         return grant
 
@@ -133,8 +149,8 @@ def void_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGrant:
                 "This credit grant cannot be voided because some of it was applied to an invoice. Expire it instead."
             )
         _take_the_rest(grant, Type.CREDITS_VOIDED, at, reason)
-        grant.voided_at = grant.updated_at = at
-        grant.save(update_fields=["voided_at", "updated_at"])
+        grant.voided_at, grant.settles_at, grant.updated_at = at, None, at
+        grant.save(update_fields=["voided_at", "settles_at", "updated_at"])
         return grant
 
 
@@ -143,11 +159,16 @@ def book_expiry(grant_id: str, at: datetime) -> CreditGrant | None:
     with transaction.atomic():
         grant = lock_grant(grant_id)
         at = grant.customer.now(at)
-        if not grant.balance or not grant.has_expired(at):
+        if not grant.balance or not grant.is_over(at):
             return None
-        assert grant.expires_at is not None, "it has expired"
-        _take_the_rest(grant, Type.CREDITS_EXPIRED, at, "", effective_at=grant.expires_at)
+        take_expired(grant, at=at)
         return grant
+
+
+def take_expired(grant: CreditGrant, *, at: datetime, reason: str = "") -> None:
+    """Book as expired what is left of a grant whose end has come; the caller holds the lock."""
+    assert grant.has_expired(at)
+    _take_the_rest(grant, Type.CREDITS_EXPIRED, at, reason, effective_at=grant.expires_at)
 
 
 def lock_grant(grant_id: str) -> CreditGrant:
@@ -185,6 +206,12 @@ def _check_times(expires_at: datetime | None, effective_at: datetime, at: dateti
         raise InvalidRequest("The `expires_at` of a credit grant must be after its `effective_at`.", param="expires_at")
 
 
+def check_terms(new: NewGrant) -> None:
+    """Raises InvalidRequest, ResourceMissing for a currency, meter or price that no grant can be of."""
+    _check_unit(new)
+    _check_prices(new)
+
+
 def _check_unit(new: NewGrant) -> None:
     """Raises InvalidRequest, ResourceMissing."""
     if new.meter is not None:
@@ -210,7 +237,8 @@ def _check_prices(new: NewGrant) -> None:
         raise InvalidRequest("Each price can be named once.", param="applicability_config[scope][prices]")
 
 
-def _lock_live(customer_id: str) -> Customer:
+def lock_live(customer_id: str) -> Customer:
+    """Raises ResourceMissing."""
     try:
         customer = lock_customer(customer_id)
     except NotFound as error:
