@@ -16,6 +16,7 @@ from rest_framework.viewsets import ViewSetMixin
 
 from api import idempotency, resources, search
 from api.callers import Caller, require
+from api.cause import Cause, caused_by
 from api.errors import UnknownURL, plain_answer
 from api.expand import Expansion
 from api.forms import MAX_BYTES, MalformedForm, parse_form
@@ -106,7 +107,8 @@ class ApiView(ViewSetMixin, APIView):
             if replayed is not None:
                 return replayed
             self._check_parameters()
-            answer = self._attempt(partial(handler, request, *args, **kwargs), key)
+            with caused_by(Cause(plain.request_id, key)):  # type: ignore[attr-defined]
+                answer = self._attempt(partial(handler, request, *args, **kwargs), key)
             if key:
                 idempotency.store(plain, key, answer)
         return answer

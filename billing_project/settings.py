@@ -135,6 +135,20 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
 
+# --- mail -----------------------------------------------------------------------------------------
+# As a URL: smtp://user:password@host:25, smtp+tls://...:587, smtp+ssl://...:465. Empty: mails are files in
+# $APP_HOME/mail.
+EMAIL_URL = env.str("EMAIL_URL", default="")
+EMAIL_TIMEOUT = 15
+if EMAIL_URL:
+    globals().update(env.email_url_config(EMAIL_URL))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = home.app_home() / "mail"
+MAIL_FROM = env.str("MAIL_FROM", default="Countinghouse <countinghouse@localhost>")
+# Who is told what concerns the installation; empty: the superusers that have an address.
+OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[])
+
 # --- pages -----------------------------------------------------------------------------------------
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("HTTPS_ONLY", default=False)

@@ -17,6 +17,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
             "usage_imports",
             "pricing",
             "subscriptions",
+            "credits",
             "invoices",
             "portal",
         )

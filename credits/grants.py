@@ -1,7 +1,7 @@
 """Grants credits, and ends them: by their date, by somebody's wish, or as if they had never been."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -13,10 +13,11 @@ from core.money import is_currency
 from credits import ledger
 from credits.ledger import Change
 from credits.models import CreditGrant, CreditTransaction
+from credits.scope import check_prices
 from customers.locks import lock_customer
 from customers.models import Customer
 from meters.models import Meter
-from pricing.models import Price
+from webhooks.events import record, telling
 
 MOST_UNUSED = 100
 Type = CreditTransaction.Type
@@ -30,12 +31,12 @@ class GrantNotEditable(InvalidRequest):
 
 @dataclass(frozen=True)
 class OfPeriod:
-    """Which period of a recurring grant a grant is of. Until `settles_at` nothing of it expires."""
+    """Which period of a recurring grant a grant is of; columns. Until `settles_at` nothing of it expires."""
 
-    recurring: str
+    recurring_id: str
     period: int
     settles_at: datetime
-    rolled_over_from: str | None = None
+    rolled_over_from_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,12 @@ def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditG
         priority=new.priority,
         effective_at=effective_at,
         expires_at=new.expires_at,
-        recurring_id=new.of.recurring if new.of else None,
-        period=new.of.period if new.of else None,
-        rolled_over_from_id=new.of.rolled_over_from if new.of else None,
-        settles_at=new.of.settles_at if new.of else None,
+        **(asdict(new.of) if new.of else {}),
         metadata=dict(new.metadata),
         created_at=at,
         updated_at=at,
     )
+    record("billing.credit_grant.created", "billing.credit_grant", grant, at=at)
     granted = Change(grant.pk, Type.CREDITS_GRANTED, new.amount, at, effective_at, reason=new.reason)
     ledger.write([granted])
     grant.refresh_from_db(fields=["balance", "balance_sequence"])
@@ -121,8 +120,7 @@ def update_grant(
             _check_times(expires_at, grant.effective_at, at)
             grant.expires_at, grant.settles_at = expires_at, None
         grant.metadata = merge(grant.metadata, metadata)
-        grant.updated_at = at
-        grant.save(update_fields=["expires_at", "settles_at", "metadata", "updated_at"])
+        _save(grant, "expires_at", "settles_at", "metadata", at=at)
         return grant
 
 
@@ -132,8 +130,8 @@ def expire_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGran
         grant = lock_grant(grant_id)
         at = grant.customer.now(at)
         _check_running(grant, at)
-        grant.expires_at, grant.settles_at, grant.updated_at = at, None, at
-        grant.save(update_fields=["expires_at", "settles_at", "updated_at"])
+        grant.expires_at, grant.settles_at = at, None
+        _save(grant, "expires_at", "settles_at", at=at)
         _take_the_rest(grant, Type.CREDITS_EXPIRED, at, reason)
         return grant
 
@@ -149,8 +147,8 @@ def void_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGrant:
                 "This credit grant cannot be voided because some of it was applied to an invoice. Expire it instead."
             )
         _take_the_rest(grant, Type.CREDITS_VOIDED, at, reason)
-        grant.voided_at, grant.settles_at, grant.updated_at = at, None, at
-        grant.save(update_fields=["voided_at", "settles_at", "updated_at"])
+        grant.voided_at, grant.settles_at = at, None
+        _save(grant, "voided_at", "settles_at", at=at)
         return grant
 
 
@@ -182,6 +180,13 @@ def lock_grant(grant_id: str) -> CreditGrant:
     return grant
 
 
+def _save(grant: CreditGrant, *fields: str, at: datetime) -> None:
+    """Store what has changed of a grant, and tell."""
+    with telling("billing.credit_grant.updated", "billing.credit_grant", [grant.pk], at=at):
+        grant.updated_at = at
+        grant.save(update_fields=[*fields, "updated_at"])
+
+
 def _take_the_rest(
     grant: CreditGrant, type: Type, at: datetime, reason: str, effective_at: datetime | None = None
 ) -> None:
@@ -209,7 +214,7 @@ def _check_times(expires_at: datetime | None, effective_at: datetime, at: dateti
 def check_terms(new: NewGrant) -> None:
     """Raises InvalidRequest, ResourceMissing for a currency, meter or price that no grant can be of."""
     _check_unit(new)
-    _check_prices(new)
+    check_prices(new.prices, param="applicability_config[scope][prices]", meter=new.meter)
 
 
 def _check_unit(new: NewGrant) -> None:
@@ -219,22 +224,6 @@ def _check_unit(new: NewGrant) -> None:
             raise ResourceMissing("meter", new.meter, param="amount[usage][meter]")
     elif not is_currency(new.currency):
         raise InvalidRequest(f"Invalid currency: {new.currency}.", param="amount[monetary][currency]")
-
-
-def _check_prices(new: NewGrant) -> None:
-    """Credits pay for usage of meters only. Raises InvalidRequest, ResourceMissing."""
-    found = Price.objects.select_related("meter").in_bulk(new.prices)
-    for n, id in enumerate(new.prices):
-        param = f"applicability_config[scope][prices][{n}][id]"
-        if id not in found:
-            raise ResourceMissing("price", id, param=param)
-        price = found[id]
-        if price.meter is None or price.takes_usage_records:
-            raise InvalidRequest(f"Credits apply to prices with a meter only, and {id} has none.", param=param)
-        if new.meter is not None and price.meter_id != new.meter:
-            raise InvalidRequest(f"The price {id} is of another meter than the grant.", param=param)
-    if len(set(new.prices)) < len(new.prices):
-        raise InvalidRequest("Each price can be named once.", param="applicability_config[scope][prices]")
 
 
 def lock_live(customer_id: str) -> Customer:

@@ -13,9 +13,9 @@ from django.db import transaction
 
 from core.errors import BillingError, NotFound
 from core.periods import Period
+from credits.consumers import consumers
 from credits.grants import NewGrant, OfPeriod, grant_credits, lock_grant, take_expired
 from credits.models import CreditGrant, RecurringCreditGrant
-from credits.unbilled import unbilled_until
 from customers.locks import lock_customer
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ def settle_grant(grant_id: str, at: datetime) -> CreditGrant | None:
         assert grant.expires_at is not None, "a constraint"
         try:
             with transaction.atomic():
-                settled = not unbilled_until(grant.customer_id, grant.expires_at) and _settle(grant, at)
+                settled = not consumers().unbilled_until(grant.customer_id, grant.expires_at) and _settle(grant, at)
         except BillingError as error:
             settled = False
             _park(grant.recurring.pk, error.message, at)
@@ -111,7 +111,7 @@ def _settle(grant: CreditGrant, at: datetime) -> bool:
         recurring.customer = grant.customer
         new = _new_grant(recurring, recurring.lifetime(following), period=grant.period, amount=carried)
         assert new.of is not None, "made for a period"
-        grant_credits(grant.customer, replace(new, of=replace(new.of, rolled_over_from=grant.pk)), at=at)
+        grant_credits(grant.customer, replace(new, of=replace(new.of, rolled_over_from_id=grant.pk)), at=at)
     return True
 
 

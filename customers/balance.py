@@ -17,6 +17,7 @@ from core.errors import InvalidRequest, NotFound
 from core.money import AmountTooLarge, check_amount, is_currency
 from customers.locks import lock_customer
 from customers.models import Customer, CustomerBalanceTransaction
+from webhooks.events import telling
 
 Type = CustomerBalanceTransaction.Type
 
@@ -160,7 +161,14 @@ def _lock_live(customer_id: str) -> Customer:
 
 
 def _write(changes: Sequence[BalanceChange]) -> list[CustomerBalanceTransaction]:
-    """The rows of the changes, each going on from the one before it."""
+    """The rows of the changes, each going on from the one before it; their customers change at one time."""
+    if not changes:
+        return []
+    with telling("customer.updated", "customer", [change.customer_id for change in changes], at=changes[0].at):
+        return _write_rows(changes)
+
+
+def _write_rows(changes: Sequence[BalanceChange]) -> list[CustomerBalanceTransaction]:
     ends = _ends({change.customer_id for change in changes})
     rows = []
     for change in changes:

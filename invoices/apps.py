@@ -7,15 +7,15 @@ class InvoicesConfig(AppConfig):
 
     def ready(self) -> None:
         from core import timeline
-        from credits import unbilled
+        from credits import consumers
         from invoices import due, late_usage, pending_interval, thresholds
         from invoices.biller import InvoiceBiller
+        from invoices.consumers import InvoiceConsumers
         from invoices.overdue import OVERDUE
-        from invoices.unbilled import unbilled_until
         from subscriptions.biller import use
 
         use(InvoiceBiller())
-        unbilled.use(unbilled_until)
+        consumers.use(InvoiceConsumers())
         timeline.register(due.FINALIZE)
         timeline.register(due.CLOSE)
         timeline.register(pending_interval.PENDING)

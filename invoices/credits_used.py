@@ -3,11 +3,11 @@ the customers."""
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Decimal
 
 from credits import ledger
 from credits.ledger import Change
 from credits.models import CreditTransaction
+from invoices.consumers import used_of
 from invoices.models import Invoice, InvoiceLine
 
 
@@ -22,15 +22,15 @@ def book_credits(invoices: Sequence[Invoice]) -> None:
         at = using[line.invoice_id].finalized_at
         assert at is not None, "selected"
         for share in line.credit_amounts:
-            used = Decimal(share["quantity"] if "quantity" in share else share["amount"])
             changes.append(
                 Change(
                     share["credit_grant"],
                     CreditTransaction.Type.CREDITS_APPLIED,
-                    -used,
+                    -used_of(share),
                     at,
                     invoice=line.invoice_id,
                     invoice_line=line.pk,
+                    id=share["transaction"],
                 )
             )
     ledger.apply_credits(changes)

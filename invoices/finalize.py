@@ -124,7 +124,7 @@ def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime) -> None:
     for some in one_per_customer(invoices, lambda invoice: invoice.customer_id):
         void_revised(some, at=at)
         computed = compute_drafts(some, at)
-        rewrite_drafts(computed)
+        rewrite_drafts(computed, final=True)
         freeze(computed, at)
         update_models(Invoice, some, WRITTEN)
         book_credits([each.invoice for each in computed if each.built.totals.credits])

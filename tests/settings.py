@@ -21,7 +21,7 @@ os.environ["BROKER_URL"] = "memory://"
 os.environ.setdefault("DATABASE_POOL_SIZE", "24")  # tests race with up to 16 threads
 NOT_INHERITED = "DATABASE_URL LIVEMODE HTTPS_ONLY PUBLIC_URL DEBUG TRUSTED_PROXIES BEHIND_TLS_PROXY EVENTS_KEPT_MONTHS"
 NOT_INHERITED += " LATE_USAGE INVOICE_GRACE_SECONDS INVOICE_NUMBERING INVOICE_PREFIX DEFAULT_CURRENCY"
-for name in (*NOT_INHERITED.split(), "ARCHIVE_DIR"):
+for name in (*NOT_INHERITED.split(), "ARCHIVE_DIR", "EMAIL_URL", "MAIL_FROM", "OPERATOR_EMAILS"):
     os.environ.pop(name, None)
 if given := os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = given

@@ -27,6 +27,7 @@ KNOWN = {
     "subscription_schedules:read", "subscription_schedules:write",
     "invoices:read", "invoices:write", "credit_notes:read", "credit_notes:write",
     "invoiceitems:read", "invoiceitems:write",
+    "credit_grants:read", "credit_grants:write", "credit_balance_transactions:read", "credit_balance_summary:read",
     "late_usages:read", "late_usages:write",
     "portal_sessions:write",
 }  # fmt: skip

@@ -1,9 +1,37 @@
-"""What has happened, told briefly: events that name an object instead of holding a copy of it."""
+"""What has happened: events that hold a copy of their object as it was then, and brief ones that only name it."""
 
 from django.db import models
 from django.db.models import Q
 
 from core.ids import IdField
+
+
+class Event(models.Model):
+    """One thing that happened, with the object as it was then. Append-only and kept for good.
+
+    `created_at` is the customer's time, on a test clock a simulated one. In which order events were recorded, and when,
+    their ids say.
+    """
+
+    id = IdField(prefix="evt")
+    type = models.CharField(max_length=100, editable=False, db_collation="C")  # so that an index knows how it begins
+    created_at = models.DateTimeField(editable=False)
+    api_version = models.CharField(max_length=30, editable=False)
+    object_id = models.CharField(max_length=255, blank=True, editable=False, help_text="Empty: it has none.")
+    data = models.JSONField(editable=False, help_text="The object, and the former values of what was changed.")
+    request_id = models.CharField(max_length=64, null=True, editable=False)
+    idempotency_key = models.CharField(max_length=255, null=True, editable=False)
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = (
+            models.Index(fields=["type", "-id"], name="event_of_type"),
+            models.Index(fields=["object_id", "-id"], name="event_of_object"),
+            models.Index(fields=["created_at"], name="event_by_time"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.type} ({self.pk})"
 
 
 class ThinEvent(models.Model):

@@ -1,0 +1,8 @@
+from api.urls import resource_routes, route
+from credits.views import CreditGrantView, CreditSummaryView, CreditTransactionView
+
+urlpatterns = [
+    *resource_routes(CreditGrantView, "billing/credit_grants", actions={"expire": "expire", "void": "void"}),
+    *resource_routes(CreditTransactionView, "billing/credit_balance_transactions"),
+    route("v1/billing/credit_balance_summary", CreditSummaryView, get="summary"),
+]
