@@ -63,7 +63,7 @@ def test_customers() -> None:
     assert told(lambda: update_customer(customer.pk, changes={"name": "Grace"}, at=JAN)) == []
     assert told(lambda: set_aliases(customer.pk, ["a"], at=JAN)) == [("customer.updated", ["ingest_aliases"])]
     assert told(lambda: adjust_balance(customer.pk, -5, currency="usd", at=JAN)) == [
-        ("customer.updated", ["balance", "invoice_credit_balance"])
+        ("customer.updated", ["balance", "currency", "invoice_credit_balance"])
     ]
     assert told(lambda: set_balance(customer.pk, -5, at=JAN)) == []
     [deleted] = of(lambda: delete_customer(customer.pk, at=JAN))
