@@ -41,6 +41,11 @@ TIMETABLE: dict[str, Entry] = {
     "expire credit grants": Entry(
         "credits.tasks.expire_credit_grants", 20, "Books what is left of credit grants that have ended."
     ),
+    "evaluate marked customers": Entry(
+        "alerts.tasks.evaluate_marked_customers", 5, "Evaluates alerts of customers for whom something has changed."
+    ),
+    "evaluate timed alerts": Entry(
+        "alerts.tasks.evaluate_timed_alerts", 60, "Evaluates alerts that time alone can bring about."
     "grant recurring credits": Entry(
         "credits.tasks.grant_recurring_credits", 5, "Grants the credits of each period that has begun."
     ),

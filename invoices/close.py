@@ -73,9 +73,11 @@ def close_period(subscription_id: str, at: datetime) -> Invoice | None:
 
 def close_many(subscription_ids: Sequence[str], at: datetime) -> set[str]:
     """The same for those of these subscriptions that nobody else is at work on, all or none; returns which had due
-    periods."""
+    periods. Those of one customer are closed in the order given: the first uses the customer's credits first."""
+    places = {id: place for place, id in enumerate(subscription_ids)}
     with transaction.atomic():
         closings = find_closings(lock_subscriptions(subscription_ids, skip_locked=True), at)
+        closings.sort(key=lambda closing: places[closing.subscription.pk])
         for some in one_per_customer(closings, lambda closing: closing.subscription.customer_id):
             close(some, at)
         return {closing.subscription.pk for closing in closings}

@@ -20,6 +20,7 @@ KNOWN = {
     "customers:read", "customers:write", "test_clocks:read", "test_clocks:write",
     "meters:read", "meters:write", "meter_events:read", "meter_events:write", "usage:read",
     "quarantined_events:read", "quarantined_events:write", "usage_imports:read", "usage_imports:write", "events:read",
+    "alerts:read", "alerts:write",
     "products:read", "products:write", "prices:read", "prices:write",
     "coupons:read", "coupons:write", "promotion_codes:read", "promotion_codes:write",
     "tax_rates:read", "tax_rates:write",
@@ -31,6 +32,7 @@ KNOWN = {
     "late_usages:read", "late_usages:write",
     "recurring_credit_grants:read", "recurring_credit_grants:write",
     "portal_sessions:write",
+    "webhook_endpoints:read", "webhook_endpoints:write", "event_destinations:read", "event_destinations:write",
 }  # fmt: skip
 ROUTES = sorted(served(get_resolver().url_patterns), key=str)
 
