@@ -17,7 +17,9 @@ from credits.recurring_run import grant_period, lock_recurring
 from credits.rollover import Rollover
 from customers.models import Customer
 from pricing.prices import LONGEST_INTERVAL
+from webhooks.events import record, telling
 
+OBJECT = "billing.recurring_credit_grant"
 Status = RecurringCreditGrant.Status
 
 
@@ -47,6 +49,7 @@ def create_recurring(customer_id: str, new: NewRecurring, *, at: datetime) -> Re
         starts_at = (new.starts_at or at).replace(microsecond=0)
         _check_times(new, starts_at, at)
         recurring = _row(customer, new, starts_at, at)
+        record(f"{OBJECT}.created", OBJECT, recurring, at=at)
         if recurring.next_at is not None and recurring.next_at <= at:
             grant_period(recurring, at=at)
         return recurring
@@ -70,8 +73,9 @@ def update_recurring(
             recurring.next_at = recurring.next_begins()
         recurring.name = changes.get("name", recurring.name)
         recurring.metadata = merge(recurring.metadata, metadata)
-        recurring.updated_at = at
-        recurring.save()
+        with telling(f"{OBJECT}.updated", OBJECT, [recurring.pk], at=at):
+            recurring.updated_at = at
+            recurring.save()
         return recurring
 
 
@@ -88,8 +92,10 @@ def resume_recurring(recurring_id: str, *, at: datetime) -> RecurringCreditGrant
     """Let one that was set aside grant again, with the periods it has missed. Raises NotFound. Locks the customer."""
     with transaction.atomic():
         recurring = lock_recurring(recurring_id)
-        recurring.parked_at, recurring.parked_reason = None, ""
-        recurring.save(update_fields=["parked_at", "parked_reason"])
+        at = recurring.customer.now(at)
+        with telling(f"{OBJECT}.updated", OBJECT, [recurring.pk], at=at):
+            recurring.parked_at, recurring.parked_reason = None, ""
+            recurring.save(update_fields=["parked_at", "parked_reason"])
         return recurring
 
 
@@ -131,6 +137,7 @@ def _cancel(recurring: RecurringCreditGrant, at: datetime) -> RecurringCreditGra
     recurring.status, recurring.canceled_at, recurring.updated_at = Status.CANCELED, at, at
     recurring.next_at, recurring.parked_at, recurring.parked_reason = None, None, ""
     recurring.save()
+    record(f"{OBJECT}.canceled", OBJECT, recurring, at=at)
     return recurring
 
 

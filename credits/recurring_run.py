@@ -17,6 +17,7 @@ from credits.consumers import consumers
 from credits.grants import NewGrant, OfPeriod, grant_credits, lock_grant, take_expired
 from credits.models import CreditGrant, RecurringCreditGrant
 from customers.locks import lock_customer
+from webhooks.events import record
 
 log = logging.getLogger(__name__)
 
@@ -142,4 +143,6 @@ def _new_grant(recurring: RecurringCreditGrant, time: Period, *, period: int, am
 def _park(recurring_id: str, reason: str, at: datetime) -> None:
     waiting = RecurringCreditGrant.objects.filter(pk=recurring_id, parked_at=None)
     if waiting.update(parked_at=at, parked_reason=reason[:500]):
+        parked = RecurringCreditGrant.objects.get(pk=recurring_id)
+        record("billing.recurring_credit_grant.parked", "billing.recurring_credit_grant", parked, at=at)
         log.error("recurring credit grant %s grants nothing any more: %s", recurring_id, reason)
