@@ -157,7 +157,11 @@ def test_schedules(seat: Any) -> None:
     moved = types(lambda: make.move(clock, utc(2026, 2, 1)))
     over = types(lambda: make.move(clock, utc(2026, 3, 1)))
 
-    assert begun == ["subscription_schedule.created", *BORN[:-1], UPDATED]  # the first invoice stays a draft for an hour
+    assert begun == [
+        "subscription_schedule.created",
+        *BORN[:-1],
+        UPDATED,
+    ]  # the first invoice stays a draft for an hour
     assert [type for type in moved if type.startswith(("sub", "customer"))] == [
         UPDATED,
         "subscription_schedule.updated",
