@@ -46,6 +46,7 @@ TIMETABLE: dict[str, Entry] = {
     ),
     "evaluate timed alerts": Entry(
         "alerts.tasks.evaluate_timed_alerts", 60, "Evaluates alerts that time alone can bring about."
+    ),
     "grant recurring credits": Entry(
         "credits.tasks.grant_recurring_credits", 5, "Grants the credits of each period that has begun."
     ),
