@@ -1,7 +1,7 @@
 """Which alerts are about which customers: those that have not fired yet, where they fire once."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.db import connection
@@ -36,10 +36,9 @@ WHERE a.recurrence <> 'one_time' OR a.group_by <> '' OR NOT EXISTS (
 )
 ORDER BY 1, 2
 """
-_ON_DUTY = """a.status = 'active' AND a.alert_type = ANY(%(kinds)s) AND a.activated_at <= %(since)s
+_ON_DUTY = """a.status = 'active' AND a.alert_type = ANY(%(kinds)s) AND (%(only)s::text IS NULL OR a.id = %(only)s)
     AND (a.snoozed_until IS NULL OR a.snoozed_until <= %(at)s)
     AND (a.meter_id IS NULL OR %(any_meter)s OR a.meter_id = who.meter)"""
-NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 FIND = _FIND.format(on_duty=_ON_DUTY)
 
 
@@ -65,11 +64,11 @@ def pairs_of_news(stored: Sequence[Checked], at: datetime) -> list[Pair]:
 
 
 def pairs_of(
-    customer_refs: Collection[int], at: datetime, *, kinds: Collection[str], since: datetime | None = None
+    customer_refs: Collection[int], at: datetime, *, kinds: Collection[str], only: Alert | None = None
 ) -> list[Pair]:
-    """All that these kinds have to say of some customers; `since`: of alerts that were on duty then already."""
+    """All that these kinds of alerts, or only one of these alerts, have to say of some customers."""
     refs = sorted(customer_refs)
-    found = _found(refs, [None] * len(refs), at=at, kinds=kinds, since=since, any_meter=True)
+    found = _found(refs, [None] * len(refs), at=at, kinds=kinds, only=only.pk if only else None, any_meter=True)
     customers = Customer.objects.in_bulk({customer for _, customer in found})
     alerts = _alerts({alert for alert, _ in found}, {})
     return [Pair(alerts[alert], customers[customer]) for alert, customer in found]
@@ -103,12 +102,12 @@ def _found(
     *,
     at: datetime,
     kinds: Collection[str],
-    since: datetime | None = None,
+    only: str | None = None,
     any_meter: bool = False,
 ) -> list[tuple[str, str]]:
     given: dict[str, Any] = {"customers": customers, "meters": meters, "kinds": list(kinds), "at": at}
     with connection.cursor() as cursor:
-        cursor.execute(FIND, given | {"since": since or NEVER, "any_meter": any_meter})
+        cursor.execute(FIND, given | {"only": only, "any_meter": any_meter})
         return cursor.fetchall()
 
 

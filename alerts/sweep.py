@@ -3,8 +3,10 @@
 import logging
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from alerts.candidates import covered_by, kinds_where, pairs_of
 from alerts.evaluate import evaluate
@@ -33,22 +35,19 @@ def evaluate_marked(at: datetime) -> int:
 
 
 def evaluate_timed(at: datetime) -> None:
-    """Evaluate, of every watched customer, what may have come about without anything having happened."""
+    """Evaluate what may have come about without anything having happened."""
     kinds = kinds_where(by_time=True)
-    for refs in _shares(kinds):
+    for refs in _shares(Alert.objects.on_duty(at).filter(alert_type__in=kinds)):
         _each_or_all(refs, lambda some: _evaluate(some, at, kinds))
 
 
 def wake_snoozed(at: datetime) -> None:
-    """Mark the customers of alerts whose snooze is over: what stands over its threshold then fires."""
+    """Evaluate the alerts whose snooze is over: what stands over its threshold then fires."""
     for alert in Alert.objects.over_snoozed(at):
-        with transaction.atomic():
-            if not Alert.objects.over_snoozed(at).filter(pk=alert.pk).update(snoozed_until=None):
-                continue
-            watched = Watch.objects.filter(
-                customer__in=covered_by(Alert.objects.filter(pk=alert.pk)).order_by().values("pk")
-            )
-            watch.mark(list(watched.values_list("pk", flat=True)), at=at, of_usage=True)
+        act = partial(_evaluate, at=at, kinds=[alert.alert_type], only=alert)
+        failed = [_each_or_all(refs, act) for refs in _shares(Alert.objects.filter(pk=alert.pk))]
+        if not any(failed):
+            Alert.objects.over_snoozed(at).filter(pk=alert.pk).update(snoozed_until=None)
 
 
 def _carry_out(refs: Sequence[int], at: datetime) -> None:
@@ -56,23 +55,20 @@ def _carry_out(refs: Sequence[int], at: datetime) -> None:
     with transaction.atomic():
         watched = watch.lock(refs)
         marks = list(WatchMark.objects.filter(customer_ref__in=refs, marked_at__lte=at))
-        of_usage = {mark.customer_ref: mark.marked_at for mark in marks if mark.of_usage}
         _evaluate_locked(watched & {mark.customer_ref for mark in marks}, at, kinds_where(by_balance=True))
-        if usage := watched & of_usage.keys():
-            _evaluate_locked(usage, at, kinds_where(by_usage=True), since=max(of_usage.values()))
+        of_usage = {mark.customer_ref for mark in marks if mark.of_usage}
+        _evaluate_locked(watched & of_usage, at, kinds_where(by_usage=True))
         WatchMark.objects.filter(pk__in=[mark.pk for mark in marks]).delete()
 
 
-def _evaluate(refs: Collection[int], at: datetime, kinds: Collection[str]) -> None:
+def _evaluate(refs: Collection[int], at: datetime, kinds: Collection[str], only: Alert | None = None) -> None:
     with transaction.atomic():
-        _evaluate_locked(watch.lock(refs), at, kinds)
+        _evaluate_locked(watch.lock(refs), at, kinds, only)
 
 
-def _evaluate_locked(
-    refs: Collection[int], at: datetime, kinds: Collection[str], since: datetime | None = None
-) -> None:
+def _evaluate_locked(refs: Collection[int], at: datetime, kinds: Collection[str], only: Alert | None = None) -> None:
     if refs and kinds:
-        evaluate(pairs_of(refs, at, kinds=kinds, since=since), at)
+        evaluate(pairs_of(refs, at, kinds=kinds, only=only), at)
 
 
 def _each_or_all(refs: Sequence[int], act: Callable[[Sequence[int]], None]) -> set[int]:
@@ -89,12 +85,10 @@ def _each_or_all(refs: Sequence[int], act: Callable[[Sequence[int]], None]) -> s
     return set()
 
 
-def _shares(kinds: Collection[str]) -> Iterator[list[int]]:
-    """The watched customers, in the order of their numbers, while any alert is of these kinds."""
+def _shares(alerts: QuerySet[Alert]) -> Iterator[list[int]]:
+    """The watched customers whom any of these alerts is about, in the order of their numbers."""
     last = 0
-    while Alert.objects.active().filter(alert_type__in=kinds).exists():
-        refs = list(Watch.objects.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:BATCH])
-        if not refs:
-            return
+    rows = Watch.objects.filter(customer__in=covered_by(alerts).order_by().values("pk")).order_by("pk")
+    while refs := list(rows.filter(pk__gt=last).values_list("pk", flat=True)[:BATCH]):
         yield refs
         last = refs[-1]
