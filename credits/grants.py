@@ -224,6 +224,8 @@ def _check_unit(new: NewGrant) -> None:
             raise ResourceMissing("meter", new.meter, param="amount[usage][meter]")
     elif not is_currency(new.currency):
         raise InvalidRequest(f"Invalid currency: {new.currency}.", param="amount[monetary][currency]")
+    elif new.amount != int(new.amount):
+        raise InvalidRequest("An amount of money is in whole minor units.", param="amount[monetary][value]")
 
 
 def lock_live(customer_id: str) -> Customer:
