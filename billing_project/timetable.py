@@ -47,6 +47,14 @@ TIMETABLE: dict[str, Entry] = {
     "evaluate timed alerts": Entry(
         "alerts.tasks.evaluate_timed_alerts", 60, "Evaluates alerts that time alone can bring about."
     ),
+    "grant recurring credits": Entry(
+        "credits.tasks.grant_recurring_credits", 5, "Grants the credits of each period that has begun."
+    ),
+    "settle credit periods": Entry(
+        "credits.tasks.settle_credit_periods",
+        60,
+        "Ends the credits of periods that are over and billed, or carries them over.",
+    ),
     "advance test clocks": Entry(
         "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
     ),

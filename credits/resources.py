@@ -1,7 +1,8 @@
 """The objects of this app, as the API knows them."""
 
 from api.resources import Resource, register
-from credits.models import CreditGrant, CreditTransaction
+from credits.models import CreditGrant, CreditTransaction, RecurringCreditGrant
+from credits.recurring_serializers import RecurringObject
 from credits.serializers import GrantObject, SummaryObject, TransactionObject
 from customers.models import Customer
 
@@ -12,6 +13,22 @@ CREDIT_GRANT = register(
         path="/v1/billing/credit_grants",
         model=CreditGrant,
         serializer=GrantObject,
+        expandable={
+            "customer": "customer",
+            "recurring_credit_grant": "billing.recurring_credit_grant",
+            "rolled_over_from": "billing.credit_grant",
+            "test_clock": "test_helpers.test_clock",
+        },
+        related=("customer",),
+    )
+)
+RECURRING_CREDIT_GRANT = register(
+    Resource(
+        name="billing.recurring_credit_grant",
+        kind="recurring credit grant",
+        path="/v1/billing/recurring_credit_grants",
+        model=RecurringCreditGrant,
+        serializer=RecurringObject,
         expandable={"customer": "customer", "test_clock": "test_helpers.test_clock"},
         related=("customer",),
     )

@@ -1,11 +1,13 @@
-"""What invoices that are not final yet would use of credit grants."""
+"""What invoices that are not final yet would use of credit grants, and what is not invoiced at all."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
 from credits.consumers import Consumers
 from invoices.models import Invoice, InvoiceLine
+from subscriptions.models import ItemPeriod
 
 
 class InvoiceConsumers(Consumers):
@@ -18,6 +20,15 @@ class InvoiceConsumers(Consumers):
             for share in shares:
                 used[share["credit_grant"]] += used_of(share)
         return used
+
+    def unbilled_until(self, customer_id: str, until: datetime) -> str:
+        drafts = Invoice.objects.drafts().filter(customer=customer_id, subscription__isnull=False)
+        draft = drafts.filter(period_end__lte=until).order_by("period_end", "pk").first()
+        if draft is not None:
+            return f"The draft {draft.pk} is not final."
+        unbilled = ItemPeriod.objects.unbilled().filter(item__subscription__customer=customer_id, bills_at__lte=until)
+        subscription = unbilled.order_by("bills_at").values_list("item__subscription", flat=True).first()
+        return f"A period of {subscription} is not invoiced." if subscription else ""
 
 
 def used_of(share: Mapping[str, str | int]) -> Decimal:

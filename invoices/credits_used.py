@@ -30,6 +30,7 @@ def book_credits(invoices: Sequence[Invoice]) -> None:
                     at,
                     invoice=line.invoice_id,
                     invoice_line=line.pk,
+                    id=share["transaction"],
                 )
             )
     ledger.apply_credits(changes)

@@ -28,8 +28,11 @@ KNOWN = {
     "subscription_schedules:read", "subscription_schedules:write",
     "invoices:read", "invoices:write", "credit_notes:read", "credit_notes:write",
     "invoiceitems:read", "invoiceitems:write",
+    "credit_grants:read", "credit_grants:write", "credit_balance_transactions:read", "credit_balance_summary:read",
     "late_usages:read", "late_usages:write",
+    "recurring_credit_grants:read", "recurring_credit_grants:write",
     "portal_sessions:write",
+    "webhook_endpoints:read", "webhook_endpoints:write", "event_destinations:read", "event_destinations:write",
 }  # fmt: skip
 ROUTES = sorted(served(get_resolver().url_patterns), key=str)
 

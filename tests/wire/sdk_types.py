@@ -25,6 +25,8 @@ OURS = {
     "price": {"late_usage"},
     "billing.meter": {"dimension_payload_keys", "filters"},
     "billing.meter_event_summary": {"dimensions"},
+    "billing.credit_balance_transaction": {"reason"},
+    "billing.credit_grant": {"recurring_credit_grant", "rolled_over_from"},
     "billing.alert": {
         "channels",
         "created",
