@@ -106,6 +106,11 @@ UNFOLD: dict[str, Any] = {
                 _item("Recurring credits", "event_repeat", "credits_recurringcreditgrant"),
             ),
             _group(
+                "Alerts",
+                _item("Inbox", "inbox", "alerts_alerttriggered") | {"badge": "alerts.admin.badge"},
+                _item("Alerts", "notification_important", "alerts_alert"),
+            ),
+            _group(
                 "System",
                 _item("Thin events", "notifications", "webhooks_thinevent"),
                 _item("API keys", "key", "api_apikey"),
