@@ -41,6 +41,9 @@ TIMETABLE: dict[str, Entry] = {
     "expire credit grants": Entry(
         "credits.tasks.expire_credit_grants", 20, "Books what is left of credit grants that have ended."
     ),
+    "expire credit holds": Entry(
+        "credits.tasks.expire_credit_holds", 60, "Marks credit holds whose time is over; they count no longer anyhow."
+    ),
     "advance test clocks": Entry(
         "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
     ),

@@ -7,6 +7,7 @@ class CreditsConfig(AppConfig):
 
     def ready(self) -> None:
         from core import timeline
-        from credits.due import EXPIRE
+        from credits.due import EXPIRE, EXPIRE_HOLDS
 
         timeline.register(EXPIRE)
+        timeline.register(EXPIRE_HOLDS)

@@ -56,7 +56,7 @@ def create_grant(customer_id: str, new: NewGrant, *, at: datetime) -> CreditGran
     grants). Locks the customer.
     """
     with transaction.atomic():
-        customer = _lock_live(customer_id)
+        customer = lock_live(customer_id)
         return grant_credits(customer, new, at=customer.now(at))
 
 
@@ -202,7 +202,8 @@ def _check_unit(new: NewGrant) -> None:
         raise InvalidRequest(f"Invalid currency: {new.currency}.", param="amount[monetary][currency]")
 
 
-def _lock_live(customer_id: str) -> Customer:
+def lock_live(customer_id: str) -> Customer:
+    """Lock a customer that is not deleted. Raises ResourceMissing."""
     try:
         customer = lock_customer(customer_id)
     except NotFound as error:

@@ -10,6 +10,7 @@ from django.db.models import F, Min, Q
 
 from core.ids import IdField
 from core.money import MAX_AMOUNT
+from credits.hold_models import CreditHold as CreditHold  # for Django to find it
 from customers.models import Customer
 from meters.models import Meter
 

@@ -109,6 +109,14 @@ def only_one(given: Mapping[str, Any], names: tuple[str, ...], param: str) -> An
     return given[kind]
 
 
+def unit_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """An amount as verbs take it: money, or units of a meter."""
+    amount = only_one(given, AMOUNTS, "amount")
+    if given["type"] == "usage":
+        return {"amount": amount["quantity"], "meter": amount["meter"]}
+    return {"amount": Decimal(amount["value"]), "currency": amount["currency"].lower()}
+
+
 def prices_of(scope: Mapping[str, Any], param: str) -> list[str] | None:
     """The ids of the prices that a scope names; None: every metered price."""
     if "price_type" in scope and "prices" in scope:

@@ -1,7 +1,6 @@
 """Credit grants over HTTP."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from django.db.models import QuerySet
@@ -17,7 +16,6 @@ from credits.models import CreditGrant, CreditGrantQuerySet
 from credits.resources import CREDIT_GRANT, CREDIT_SUMMARY, CREDIT_TRANSACTION
 from credits.scope import check_prices, covering
 from credits.serializers import (
-    AMOUNTS,
     SCOPES,
     CreateGrant,
     EndGrant,
@@ -27,6 +25,7 @@ from credits.serializers import (
     UpdateGrant,
     only_one,
     prices_of,
+    unit_of,
 )
 from credits.summary import Summary, balances_of
 from customers.models import Customer
@@ -47,7 +46,7 @@ class CreditGrantView(ResourceView):
     def create(self, request: Request) -> Response:
         given = self.read()
         new = NewGrant(
-            **_amount(given["amount"]),
+            **unit_of(given["amount"]),
             prices=prices_of(given["applicability_config"]["scope"], "applicability_config[scope]") or (),
             metadata=metadata.merge({}, given.get("metadata")),
             **{name: given[name] for name in COPIED if name in given},
@@ -100,14 +99,6 @@ class CreditSummaryView(ResourceView):
         at = customer.now(clock.now())
         balances = balances_of(customer, _asked(customer, given["filter"]), at=at)
         return self.answer(Summary(customer.pk, balances))
-
-
-def _amount(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Money, or units of a meter."""
-    amount = only_one(given, AMOUNTS, "amount")
-    if given["type"] == "usage":
-        return {"amount": amount["quantity"], "meter": amount["meter"]}
-    return {"amount": Decimal(amount["value"]), "currency": amount["currency"].lower()}
 
 
 def _asked(customer: Customer, given: Mapping[str, Any]) -> CreditGrantQuerySet:

@@ -2,9 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 
-from credits.consumers import Consumers
+from credits.consumers import Consumers, OpenUsage
+from customers.models import Customer
+from invoices import burn_down
+from invoices.credits_used import used_of
 from invoices.models import Invoice, InvoiceLine
 
 
@@ -19,7 +23,5 @@ class InvoiceConsumers(Consumers):
                 used[share["credit_grant"]] += used_of(share)
         return used
 
-
-def used_of(share: Mapping[str, str | int]) -> Decimal:
-    """What a line uses of a grant: money, or units of a meter where the grant is in these."""
-    return Decimal(share.get("quantity", share["amount"]))
+    def open_usage(self, customers: Sequence[Customer], *, at: datetime) -> Mapping[str, OpenUsage]:
+        return burn_down.open_usage(customers, at=at)
