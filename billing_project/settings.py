@@ -16,6 +16,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = home.secret_key()
+# Seal the secrets that the database keeps (core/secrecy.py): the first seals, all open.
+SECRETS_KEYS = home.secrets_keys()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # An installation is of one mode: test objects and live objects never share a database.
@@ -51,6 +53,7 @@ INSTALLED_APPS = [
     "credits",
     "subscriptions",
     "invoices",
+    "alerts",
     "portal",
 ]
 
@@ -255,6 +258,19 @@ if not is_currency(DEFAULT_CURRENCY):
     raise ImproperlyConfigured(f"DEFAULT_CURRENCY is {DEFAULT_CURRENCY}: it must be a currency in small letters.")
 # How long the link of a portal session opens the portal. A browser that it has let in stays for an hour.
 PORTAL_LINK_SECONDS = env.int("PORTAL_LINK_SECONDS", default=1800)
+
+# --- webhooks --------------------------------------------------------------------------------------
+# Lets receivers have plain http, any port, and addresses of private networks: for tests, and for networks of your own.
+WEBHOOKS_ALLOW_PRIVATE = env.bool("WEBHOOKS_ALLOW_PRIVATE", default=False)
+# Ports that a receiver may have otherwise.
+WEBHOOKS_PORTS = [int(port) for port in env.list("WEBHOOKS_PORTS", default=["443"])]
+# Pauses before each next attempt. Live: ten attempts over three days; test: three over a few hours, as on Stripe.
+_RETRIES = "5 300 1800 7200 18000 36000 50400 72000 72000" if LIVEMODE else "600 10800"
+WEBHOOKS_RETRY_SECONDS = [int(pause) for pause in env.str("WEBHOOKS_RETRY_SECONDS", default=_RETRIES).split()]
+# An endpoint that has answered nothing but failures for so long is disabled, and the operators are told.
+WEBHOOKS_DISABLE_AFTER_DAYS = env.int("WEBHOOKS_DISABLE_AFTER_DAYS", default=3)
+# Deliveries to one endpoint at once, of each process.
+WEBHOOKS_AT_ONCE = max(1, env.int("WEBHOOKS_AT_ONCE", default=4))
 
 # A file of events with more refused rows than this is not gone through to its end.
 USAGE_IMPORT_MAX_ERRORS = env.int("USAGE_IMPORT_MAX_ERRORS", default=100_000)

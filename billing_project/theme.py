@@ -103,6 +103,7 @@ UNFOLD: dict[str, Any] = {
                 _item("Invoice items", "playlist_add", "invoices_invoiceitem"),
                 _item("Credit notes", "undo", "invoices_creditnote"),
                 _item("Late usage", "more_time", "invoices_lateusage"),
+                _item("Recurring credits", "event_repeat", "credits_recurringcreditgrant"),
             ),
             _group(
                 "System",

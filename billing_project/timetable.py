@@ -44,6 +44,20 @@ TIMETABLE: dict[str, Entry] = {
     "expire credit holds": Entry(
         "credits.tasks.expire_credit_holds", 60, "Marks credit holds whose time is over; they count no longer anyhow."
     ),
+    "evaluate marked customers": Entry(
+        "alerts.tasks.evaluate_marked_customers", 5, "Evaluates alerts of customers for whom something has changed."
+    ),
+    "evaluate timed alerts": Entry(
+        "alerts.tasks.evaluate_timed_alerts", 60, "Evaluates alerts that time alone can bring about."
+    ),
+    "grant recurring credits": Entry(
+        "credits.tasks.grant_recurring_credits", 5, "Grants the credits of each period that has begun."
+    ),
+    "settle credit periods": Entry(
+        "credits.tasks.settle_credit_periods",
+        60,
+        "Ends the credits of periods that are over and billed, or carries them over.",
+    ),
     "advance test clocks": Entry(
         "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
     ),

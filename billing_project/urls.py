@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
             "subscriptions",
             "credits",
             "invoices",
+            "alerts",
             "portal",
         )
     ),

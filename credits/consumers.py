@@ -45,6 +45,12 @@ class Consumers(Protocol):
     def open_usage(self, customers: Sequence[Customer], *, at: datetime) -> Mapping[str, OpenUsage]:
         """By customer, with every event acknowledged before this call. `at` is real time."""
 
+    def unbilled_until(self, customer_id: str, until: datetime) -> str:
+        """What no final invoice has billed yet of the time of a customer until an instant, in words; "" if all is.
+
+        The caller holds the customer's lock.
+        """
+
 
 _consumers: list[Consumers] = []
 

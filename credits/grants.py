@@ -1,7 +1,7 @@
 """Grants credits, and ends them: by their date, by somebody's wish, or as if they had never been."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -30,6 +30,16 @@ class GrantNotEditable(InvalidRequest):
 
 
 @dataclass(frozen=True)
+class OfPeriod:
+    """Which period of a recurring grant a grant is of; columns. Until `settles_at` nothing of it expires."""
+
+    recurring_id: str
+    period: int
+    settles_at: datetime
+    rolled_over_from_id: str | None = None
+
+
+@dataclass(frozen=True)
 class NewGrant:
     """What is to be granted: `amount` is whole minor units of `currency`, or a quantity of `meter` (its id).
 
@@ -47,6 +57,7 @@ class NewGrant:
     expires_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    of: OfPeriod | None = None
 
 
 def create_grant(customer_id: str, new: NewGrant, *, at: datetime) -> CreditGrant:
@@ -63,9 +74,9 @@ def create_grant(customer_id: str, new: NewGrant, *, at: datetime) -> CreditGran
 def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditGrant:
     """The same for a customer whose lock the caller holds; `at` is the customer's time."""
     effective_at = new.effective_at or at
-    _check_times(new.expires_at, effective_at, at)
-    _check_unit(new)
-    check_prices(new.prices, param="applicability_config[scope][prices]", meter=new.meter)
+    if new.of is None:
+        _check_times(new.expires_at, effective_at, at)
+        check_terms(new)
     if CreditGrant.objects.filter(customer=customer).unused(at).count() >= MOST_UNUSED:
         raise InvalidRequest(f"A customer can have at most {MOST_UNUSED} unused credit grants.", param="customer")
     grant = CreditGrant.objects.create(
@@ -80,6 +91,7 @@ def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditG
         priority=new.priority,
         effective_at=effective_at,
         expires_at=new.expires_at,
+        **(asdict(new.of) if new.of else {}),
         metadata=dict(new.metadata),
         created_at=at,
         updated_at=at,
@@ -94,7 +106,8 @@ def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditG
 def update_grant(
     grant_id: str, *, at: datetime, metadata: Given = None, changes: Mapping[str, datetime | None] | None = None
 ) -> CreditGrant:
-    """Set the metadata, and by `changes` the end (`expires_at`; None: never).
+    """Set the metadata, and by `changes` the end (`expires_at`; None: never). A grant of a period whose end is set is
+    from then on like any other: nothing of it waits for invoices or goes over into the next period.
 
     Raises NotFound, GrantNotEditable, InvalidRequest. Locks the customer.
     """
@@ -105,9 +118,9 @@ def update_grant(
             _check_running(grant, at)
             expires_at = changes["expires_at"]
             _check_times(expires_at, grant.effective_at, at)
-            grant.expires_at = expires_at
+            grant.expires_at, grant.settles_at = expires_at, None
         grant.metadata = merge(grant.metadata, metadata)
-        _save(grant, "expires_at", "metadata", at=at)
+        _save(grant, "expires_at", "settles_at", "metadata", at=at)
         return grant
 
 
@@ -117,8 +130,8 @@ def expire_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGran
         grant = lock_grant(grant_id)
         at = grant.customer.now(at)
         _check_running(grant, at)
-        grant.expires_at = at
-        _save(grant, "expires_at", at=at)
+        grant.expires_at, grant.settles_at = at, None
+        _save(grant, "expires_at", "settles_at", at=at)
         _take_the_rest(grant, Type.CREDITS_EXPIRED, at, reason)
         return grant
 
@@ -134,8 +147,8 @@ def void_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGrant:
                 "This credit grant cannot be voided because some of it was applied to an invoice. Expire it instead."
             )
         _take_the_rest(grant, Type.CREDITS_VOIDED, at, reason)
-        grant.voided_at = at
-        _save(grant, "voided_at", at=at)
+        grant.voided_at, grant.settles_at = at, None
+        _save(grant, "voided_at", "settles_at", at=at)
         return grant
 
 
@@ -144,11 +157,16 @@ def book_expiry(grant_id: str, at: datetime) -> CreditGrant | None:
     with transaction.atomic():
         grant = lock_grant(grant_id)
         at = grant.customer.now(at)
-        if not grant.balance or not grant.has_expired(at):
+        if not grant.balance or not grant.is_over(at):
             return None
-        assert grant.expires_at is not None, "it has expired"
-        _take_the_rest(grant, Type.CREDITS_EXPIRED, at, "", effective_at=grant.expires_at)
+        take_expired(grant, at=at)
         return grant
+
+
+def take_expired(grant: CreditGrant, *, at: datetime, reason: str = "") -> None:
+    """Book as expired what is left of a grant whose end has come; the caller holds the lock."""
+    assert grant.has_expired(at)
+    _take_the_rest(grant, Type.CREDITS_EXPIRED, at, reason, effective_at=grant.expires_at)
 
 
 def lock_grant(grant_id: str) -> CreditGrant:
@@ -193,6 +211,12 @@ def _check_times(expires_at: datetime | None, effective_at: datetime, at: dateti
         raise InvalidRequest("The `expires_at` of a credit grant must be after its `effective_at`.", param="expires_at")
 
 
+def check_terms(new: NewGrant) -> None:
+    """Raises InvalidRequest, ResourceMissing for a currency, meter or price that no grant can be of."""
+    _check_unit(new)
+    check_prices(new.prices, param="applicability_config[scope][prices]", meter=new.meter)
+
+
 def _check_unit(new: NewGrant) -> None:
     """Raises InvalidRequest, ResourceMissing."""
     if new.meter is not None:
@@ -200,6 +224,8 @@ def _check_unit(new: NewGrant) -> None:
             raise ResourceMissing("meter", new.meter, param="amount[usage][meter]")
     elif not is_currency(new.currency):
         raise InvalidRequest(f"Invalid currency: {new.currency}.", param="amount[monetary][currency]")
+    elif new.amount != int(new.amount):
+        raise InvalidRequest("An amount of money is in whole minor units.", param="amount[monetary][value]")
 
 
 def lock_live(customer_id: str) -> Customer:

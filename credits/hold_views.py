@@ -14,7 +14,7 @@ from core.errors import ParameterMissing, ParametersExclusive
 from credits.hold_serializers import CaptureHold, CreateHold, ListHolds
 from credits.holds import Capture, NewHold, capture_hold, create_hold, release_hold
 from credits.resources import CREDIT_HOLD
-from credits.serializers import unit_of
+from credits.serializers import amount_given
 from meters.ingest import Record
 
 
@@ -27,7 +27,7 @@ class CreditHoldView(ResourceView):
     def create(self, request: Request) -> Response:
         given = self.read()
         new = NewHold(
-            **unit_of(given["amount"]),
+            **amount_given(given["amount"]),
             prices=[price["id"] for price in given.get("prices", ())],
             expires_in=timedelta(seconds=given["expires_in"]),
             spend_cap=given["spend_cap"],
@@ -45,7 +45,7 @@ class CreditHoldView(ResourceView):
             Record(one["event_name"], one["payload"], one.get("identifier"), one.get("timestamp"))
             for one in given.get("events", ())
         )
-        capture = Capture(events, **(unit_of(given["amount"]) if "amount" in given else {}))
+        capture = Capture(events, **(amount_given(given["amount"]) if "amount" in given else {}))
         return self.answer(capture_hold(id, capture, at=clock.now()))
 
     def release(self, request: Request, id: str) -> Response:

@@ -77,7 +77,7 @@ def reinstate(invoice_ids: Sequence[str], *, at: datetime) -> list[CreditTransac
         changes.append(
             Change(row.grant_id, Type.CREDITS_APPLICATION_INVOICE_VOIDED, row.size, at, **again)  # type: ignore[arg-type]
         )
-        if row.grant.has_expired(at):
+        if row.grant.is_over(at):
             changes.append(Change(row.grant_id, Type.CREDITS_EXPIRED, -row.size, at))
     return write(changes)
 

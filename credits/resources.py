@@ -3,7 +3,8 @@
 from api.resources import Resource, register
 from credits.hold_models import CreditHoldQuerySet
 from credits.hold_serializers import HoldObject
-from credits.models import CreditGrant, CreditHold, CreditTransaction
+from credits.models import CreditGrant, CreditHold, CreditTransaction, RecurringCreditGrant
+from credits.recurring_serializers import RecurringObject
 from credits.serializers import GrantObject, SummaryObject, TransactionObject
 from customers.models import Customer
 
@@ -14,6 +15,22 @@ CREDIT_GRANT = register(
         path="/v1/billing/credit_grants",
         model=CreditGrant,
         serializer=GrantObject,
+        expandable={
+            "customer": "customer",
+            "recurring_credit_grant": "billing.recurring_credit_grant",
+            "rolled_over_from": "billing.credit_grant",
+            "test_clock": "test_helpers.test_clock",
+        },
+        related=("customer",),
+    )
+)
+RECURRING_CREDIT_GRANT = register(
+    Resource(
+        name="billing.recurring_credit_grant",
+        kind="recurring credit grant",
+        path="/v1/billing/recurring_credit_grants",
+        model=RecurringCreditGrant,
+        serializer=RecurringObject,
         expandable={"customer": "customer", "test_clock": "test_helpers.test_clock"},
         related=("customer",),
     )

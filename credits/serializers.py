@@ -1,4 +1,4 @@
-"""Credit grants, their transactions and balances on the wire. Units of a meter, and reasons, are ours."""
+"""Credit grants, their transactions and balances on the wire. Units of a meter, reasons, and what recurs, are ours."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -8,7 +8,7 @@ from api import objects, params
 from api.params import ListParams, Params
 from core.errors import InvalidRequest, ParameterMissing, ParametersExclusive
 from core.money import plain
-from credits.models import LOWEST_PRIORITY, MOST_PRICES, CreditGrant, CreditTransaction
+from credits.models import LOWEST_PRIORITY, MOST_PRICES, CreditGrant, CreditTransaction, RecurringCreditGrant
 from credits.summary import Balance
 
 Type = CreditTransaction.Type
@@ -76,6 +76,7 @@ class ListGrants(ListParams):
     later = ("customer_account",)
 
     customer = params.String()
+    recurring_credit_grant = params.String()  # ours
 
 
 class ListTransactions(ListParams):
@@ -109,14 +110,6 @@ def only_one(given: Mapping[str, Any], names: tuple[str, ...], param: str) -> An
     return given[kind]
 
 
-def unit_of(given: Mapping[str, Any]) -> dict[str, Any]:
-    """An amount as verbs take it: money, or units of a meter."""
-    amount = only_one(given, AMOUNTS, "amount")
-    if given["type"] == "usage":
-        return {"amount": amount["quantity"], "meter": amount["meter"]}
-    return {"amount": Decimal(amount["value"]), "currency": amount["currency"].lower()}
-
-
 def prices_of(scope: Mapping[str, Any], param: str) -> list[str] | None:
     """The ids of the prices that a scope names; None: every metered price."""
     if "price_type" in scope and "prices" in scope:
@@ -135,19 +128,27 @@ def amount_of(value: Decimal, currency: str, meter: str | None) -> dict[str, Any
     return {"monetary": None, "type": "usage", "usage": {"meter": meter, "quantity": plain(value)}}
 
 
+def amount_given(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Money, or units of a meter, as fields of what is to be granted."""
+    amount = only_one(given, AMOUNTS, "amount")
+    if given["type"] == "usage":
+        return {"amount": amount["quantity"], "meter": amount["meter"]}
+    return {"amount": Decimal(amount["value"]), "currency": amount["currency"].lower()}
+
+
 class AmountObject(objects.WireField):
     schema_type = {"type": "object"}
 
-    def to_representation(self, value: CreditGrant) -> dict[str, Any]:
+    def to_representation(self, value: CreditGrant | RecurringCreditGrant) -> dict[str, Any]:
         return amount_of(value.amount, value.currency, value.meter_id)
 
 
 class ScopeObject(objects.WireField):
     schema_type = {"type": "object"}
 
-    def to_representation(self, value: CreditGrant) -> dict[str, Any]:
-        named = {"prices": [{"id": id} for id in value.prices]} if value.prices else {"price_type": value.price_type}
-        return {"scope": named}
+    def to_representation(self, value: CreditGrant | RecurringCreditGrant) -> dict[str, Any]:
+        every = {"price_type": CreditGrant.PriceType.METERED.value}
+        return {"scope": {"prices": [{"id": id} for id in value.prices]} if value.prices else every}
 
 
 class GrantObject(objects.Object):
@@ -165,6 +166,8 @@ class GrantObject(objects.Object):
     metadata = objects.Metadata()
     name = objects.Text()
     priority = objects.Integer()
+    recurring_credit_grant = objects.ObjectId(source="recurring_id")
+    rolled_over_from = objects.ObjectId(source="rolled_over_from_id")
     test_clock = objects.ObjectId(source="customer.test_clock_id")
     updated = objects.UnixTime(source="updated_at")
     voided_at = objects.UnixTime()

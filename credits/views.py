@@ -23,9 +23,9 @@ from credits.serializers import (
     ListTransactions,
     RetrieveSummary,
     UpdateGrant,
+    amount_given,
     only_one,
     prices_of,
-    unit_of,
 )
 from credits.summary import Summary, balances_of
 from customers.models import Customer
@@ -46,7 +46,7 @@ class CreditGrantView(ResourceView):
     def create(self, request: Request) -> Response:
         given = self.read()
         new = NewGrant(
-            **unit_of(given["amount"]),
+            **amount_given(given["amount"]),
             prices=prices_of(given["applicability_config"]["scope"], "applicability_config[scope]") or (),
             metadata=metadata.merge({}, given.get("metadata")),
             **{name: given[name] for name in COPIED if name in given},
@@ -65,11 +65,11 @@ class CreditGrantView(ResourceView):
         return self.answer(void_grant(id, at=clock.now(), reason=self.read().get("reason", "")))
 
     def filter(self, queryset: QuerySet[CreditGrant], given: Mapping[str, Any]) -> QuerySet[CreditGrant]:
-        """Of a clock's grants only those asked for by customer."""
+        """Of a clock's grants only those asked for by customer or by what recurs."""
         queryset = super().filter(queryset, given)
-        if "customer" in given:
-            return queryset.filter(customer=given["customer"])
-        return queryset.filter(customer__test_clock=None)
+        names = {"customer": "customer", "recurring_credit_grant": "recurring"}
+        asked = {column: given[name] for name, column in names.items() if name in given}
+        return queryset.filter(**asked) if asked else queryset.filter(customer__test_clock=None)
 
 
 class CreditTransactionView(ResourceView):

@@ -88,13 +88,14 @@ def adjust_balance(
         customer = _lock_live(customer_id)
         if customer.currency and customer.currency != currency:
             raise _wrong_currency(customer)
-        set_currency(customer, currency)
-        with _told_at("amount"):
+        now = customer.now(at)
+        with _told_at("amount"), telling("customer.updated", "customer", [customer_id], at=now):
+            set_currency(customer, currency, at=now)
             return change_balance(
                 customer,
                 amount,
                 type=Type.ADJUSTMENT,
-                at=customer.now(at),
+                at=now,
                 description=description,
                 metadata=metadata,
             )
@@ -136,14 +137,15 @@ def invoice_credit_balance(customer: Customer) -> dict[str, int]:
     return {customer.currency: -customer.balance} if customer.currency else {}
 
 
-def set_currency(customer: Customer, currency: str) -> None:
+def set_currency(customer: Customer, currency: str, *, at: datetime) -> None:
     """Give a locked customer its currency. Raises InvalidRequest while the balance is in another."""
     if customer.currency == currency:
         return
     if customer.balance:
         raise _wrong_currency(customer)
     customer.currency = currency
-    customer.save(update_fields=["currency"])
+    with telling("customer.updated", "customer", [customer.pk], at=at):
+        customer.save(update_fields=["currency"])
 
 
 def _wrong_currency(customer: Customer) -> InvalidRequest:

@@ -23,7 +23,6 @@ from core.panels import Panel, show_on
 from customers.models import Customer
 from invoices import credit_note_admin as credit_note_admin  # it enters its pages
 from invoices import settle
-from invoices import terms_admin as terms_admin  # for its button
 from invoices.drafts import NewInvoice, create_invoice, update_invoice
 from invoices.event_lines import lines_that_read
 from invoices.finalize import finalize_invoice
@@ -36,6 +35,7 @@ from invoices.models import Invoice, InvoiceItem
 from invoices.outcome import DRAFTS, SUBSCRIPTIONS
 from invoices.preview import NothingUpcoming, preview_next
 from invoices.shown import shown
+from invoices.terms_admin import DraftTermsForm as DraftTermsForm  # its module enters a button
 from meters.models import MeterEvent
 from subscriptions.models import Subscription
 

@@ -1,4 +1,4 @@
-"""What invoices that are not final yet would use of credit grants."""
+"""What invoices that are not final yet would use of credit grants, and what is not invoiced at all."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from customers.models import Customer
 from invoices import burn_down
 from invoices.credits_used import used_of
 from invoices.models import Invoice, InvoiceLine
+from subscriptions.models import ItemPeriod
 
 
 class InvoiceConsumers(Consumers):
@@ -25,3 +26,12 @@ class InvoiceConsumers(Consumers):
 
     def open_usage(self, customers: Sequence[Customer], *, at: datetime) -> Mapping[str, OpenUsage]:
         return burn_down.open_usage(customers, at=at)
+
+    def unbilled_until(self, customer_id: str, until: datetime) -> str:
+        drafts = Invoice.objects.drafts().filter(customer=customer_id, subscription__isnull=False)
+        draft = drafts.filter(period_end__lte=until).order_by("period_end", "pk").first()
+        if draft is not None:
+            return f"The draft {draft.pk} is not final."
+        unbilled = ItemPeriod.objects.unbilled().filter(item__subscription__customer=customer_id, bills_at__lte=until)
+        subscription = unbilled.order_by("bills_at").values_list("item__subscription", flat=True).first()
+        return f"A period of {subscription} is not invoiced." if subscription else ""

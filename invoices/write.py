@@ -14,6 +14,7 @@ from customers.models import Customer
 from invoices.build import Billable, Built, Content, Line, build_invoice
 from invoices.credits_used import book_credits
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.told import tell_made
 from invoices.totals import LineTotals
 from subscriptions.models import Subscription
 
@@ -111,6 +112,7 @@ def insert_invoices(computed: Sequence[Computed]) -> None:
     _take_up_items(computed)
     copy_models(Invoice, [each.invoice for each in computed])
     book_credits([each.invoice for each in computed if each.built.totals.credits])
+    tell_made([each.invoice for each in computed])
 
 
 def rewrite_drafts(computed: Sequence[Computed], *, final: bool = False) -> None:

@@ -78,9 +78,7 @@ class TermsForm(Confirmation):
         fields = discount_fields(discounts, self.row.currency, now) | tax_field(tax_rates)
         self.fields |= {f"{owner}-{name}": field for name, field in fields.items()}
 
-    def _terms(
-        self, owner: str, discounts: Sequence[Discount], rates: Sequence[str], name: str
-    ) -> dict[str, Any]:
+    def _terms(self, owner: str, discounts: Sequence[Discount], rates: Sequence[str], name: str) -> dict[str, Any]:
         given = {field: self.cleaned_data.get(f"{owner}-{field}") or [] for field in (DISCOUNTS, ADDED, TAX_RATES)}
         wanted = {"discounts": wanted_discounts(discounts, given), name: wanted_tax_rates(rates, given)}
         return {term: value for term, value in wanted.items() if value is not None}
@@ -118,7 +116,7 @@ add_button(
     Subscription,
     Button(
         name="terms",
-        label="Discounts and taxes",
+        label="Set discounts and taxes",
         icon="percent",
         question="They hold from the next invoice on. What the subscription has goes before what its customer has, and "
         "what an item has before that.",

@@ -27,8 +27,8 @@ NOT_INHERITED = (
     "DEBUG",
     "LIVEMODE",
 )
-NAMES = {"web": "uvicorn", "worker": "celery.*worker", "beat": "celery.*beat", "postgres": "postgres -D"}
-NAMES["valkey"] = "valkey-server"
+NAMES = {"web": "uvicorn", "worker": "celery.*worker", "beat": "celery.*beat", "webhooks": "deliver_webhooks"}
+NAMES |= {"postgres": "postgres -D", "valkey": "valkey-server"}
 
 
 def free_port() -> int:

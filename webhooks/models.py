@@ -4,6 +4,10 @@ from django.db import models
 from django.db.models import Q
 
 from core.ids import IdField
+from webhooks.delivery_models import Attempt as Attempt  # these for Django to find them
+from webhooks.delivery_models import Delivery as Delivery
+from webhooks.endpoint_models import Endpoint as Endpoint
+from webhooks.endpoint_models import SigningSecret as SigningSecret
 
 
 class Event(models.Model):

@@ -10,9 +10,8 @@ from webhooks.models import ThinEvent
 
 
 class ListEvents(ListParams):
-    later = ("delivery_success",)
-
     created = params.TimeRange()
+    delivery_success = params.Boolean(help_text="Whether all endpoints that it went to have accepted it.")
     type = params.String(max_length=100, help_text="A type, or how types begin with a `*` at the end.")
     types = params.Array(params.String(max_length=100), max_length=20)
 

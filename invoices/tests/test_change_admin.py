@@ -21,7 +21,7 @@ from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.plan import ItemChange
 from subscriptions.trials import Trial
 from tests import make
-from tests.forms import FormReader, fields_of, submit
+from tests.forms import again, fields_of, submit
 from tests.make import JAN, utc
 
 pytestmark = pytest.mark.django_db
@@ -43,13 +43,6 @@ def press(row: Any, name: str) -> str:
 
 def stored() -> dict[str, list[object]]:
     return {model.__name__: list(model.objects.order_by("pk").values()) for model in MODELS}
-
-
-def again(client: Client, path: str, answer: Any, **values: Any) -> Any:
-    """Send the form of a page that was shown again."""
-    reader = FormReader()
-    reader.feed(answer.content.decode())
-    return client.post(path, reader.fields | values)
 
 
 def shown(answer: Any) -> dict[str, Any]:
