@@ -16,10 +16,12 @@ Unit = tuple[str, str | None]  # a currency, or "" and a meter
 class Standing:
     """How a customer stands with its open usage and some holds.
 
-    `balances`: what is left of the grants that can be used now, by unit. `uncovered`: by currency what no invoice has
-    billed yet of the running periods, and no credit would pay. `unpriced`: meters of holds that have no price now.
+    `live`: what is left of each grant that can be used now, and `balances` the same by unit. `uncovered`: by currency
+    what no invoice has billed yet of the running periods, and no credit would pay. `unpriced`: meters of holds that have
+    no price now.
     """
 
+    live: Mapping[str, Decimal]
     balances: Mapping[Unit, Decimal]
     uncovered: Mapping[str, int]
     unpriced: frozenset[str]

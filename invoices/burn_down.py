@@ -102,12 +102,14 @@ class OpenUsage:
     def standing(self, holds: Sequence[Held]) -> Standing:
         """How the customer stands if this is set aside."""
         use = self.use_up(holds)
+        live: dict[str, Decimal] = {}
         balances: defaultdict[Unit, Decimal] = defaultdict(Decimal)
         for grant in self.grants:
             if grant.state(self.at) == "granted":
-                balances[grant.currency, grant.meter_id] += use.left[grant.pk]
+                live[grant.pk] = Decimal(use.left[grant.pk])
+                balances[grant.currency, grant.meter_id] += live[grant.pk]
         unpriced = frozenset(hold.meter_id for hold in holds if hold.meter_id) - use.priced
-        return Standing(balances, use.uncovered, unpriced)
+        return Standing(live, balances, use.uncovered, unpriced)
 
     def burn_down(self) -> BurnDown:
         use = self.use_up(())
@@ -165,12 +167,16 @@ def burn_downs(customers: Sequence[Customer], *, at: datetime) -> dict[str, Burn
 
 
 def open_usage(customers: Sequence[Customer], *, at: datetime) -> dict[str, OpenUsage]:
-    """Read what decides the burn-down of customers, each at its own time."""
+    """Read what decides the burn-down of customers, each at its own time.
+
+    Without the locks of the customers, what is captured or becomes final meanwhile may count twice, and never not at
+    all: holds are read before usage, and usage before the ledger.
+    """
     ids = [customer.pk for customer in customers]
     now = {customer.pk: customer.now(at) for customer in customers}
-    grants = grants_with_balance(ids)
     holds = held_of(ids, at=at)
     coming = coming_invoices(customers, at=at)
+    grants = grants_with_balance(ids)
     return {
         customer.pk: OpenUsage(
             customer, now[customer.pk], grants.get(customer.pk, ()), holds.get(customer.pk, ()), coming[customer.pk]
