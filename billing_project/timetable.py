@@ -47,6 +47,9 @@ TIMETABLE: dict[str, Entry] = {
     "expire credit grants": Entry(
         "credits.tasks.expire_credit_grants", 20, "Books what is left of credit grants that have ended."
     ),
+    "expire credit holds": Entry(
+        "credits.tasks.expire_credit_holds", 60, "Marks credit holds whose time is over; they count no longer anyhow."
+    ),
     "evaluate marked customers": Entry(
         "alerts.tasks.evaluate_marked_customers", 5, "Evaluates alerts of customers for whom something has changed."
     ),

@@ -235,7 +235,7 @@ def _check_unit(new: NewGrant) -> None:
 
 
 def lock_live(customer_id: str) -> Customer:
-    """Raises ResourceMissing."""
+    """Lock a customer that is not deleted. Raises ResourceMissing."""
     try:
         customer = lock_customer(customer_id)
     except NotFound as error:

@@ -11,6 +11,7 @@ from django.db.models.expressions import Combinable
 
 from core.ids import IdField
 from core.money import MAX_AMOUNT
+from credits.hold_models import CreditHold as CreditHold  # these for Django to find them
 from credits.recurring_models import RecurringCreditGrant as RecurringCreditGrant
 from customers.models import Customer
 from meters.models import Meter
