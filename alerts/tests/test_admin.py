@@ -70,7 +70,7 @@ def test_an_alert_of_each_kind(admin_client: Client, ada, meter) -> None:
     for alert in made.values():
         assert admin_client.get(reverse("admin:alerts_alert_change", args=[alert.pk])).status_code == 200
     text = admin_client.get(LIST).content.decode()
-    assert "Usage of a meter of Tokens, model big: at least 10" in text
+    assert "Usage of Tokens, model big: at least 10" in text
     assert "Balance of credit: at most 10 %" in text
     assert "Customers with plan = pro" in text
 
@@ -113,7 +113,7 @@ def test_the_inbox(admin_client: Client, ada, meter) -> None:
     first, second = AlertTriggered.objects.unseen().order_by("threshold")
     assert admin_client.get(f"{INBOX}?inbox=new").context["inbox"]["unseen"] == 2
     text = admin_client.get(INBOX).content.decode()
-    assert "Usage of a meter came to 9; the threshold is 5." in text
+    assert "Usage of Tokens came to 9; the threshold is 5." in text
     press(admin_client, first, "seen")
     first.refresh_from_db()
     assert (first.seen_by, unseen_count()) == ("admin", 1)
@@ -144,9 +144,9 @@ def test_why_it_fired(admin_client: Client, ada, meter) -> None:
     assert "Before these events" in text
     assert row.why["value_before"] == "2"
     of_customer = admin_client.get(reverse("admin:customers_customer_change", args=[ada.pk])).content.decode()
-    assert "Usage of a meter came to 9; the threshold is 5." in of_customer
+    assert "Usage of Tokens came to 9; the threshold is 5." in of_customer
     of_alert = admin_client.get(reverse("admin:alerts_alert_change", args=[row.alert_id])).content.decode()
-    assert "Usage of a meter came to 9; the threshold is 5." in of_alert
+    assert "Usage of Tokens came to 9; the threshold is 5." in of_alert
 
 
 def test_who_may_only_look_cannot_mark(client: Client, ada, meter) -> None:
