@@ -27,6 +27,9 @@ def arguments() -> argparse.Namespace:
     archive.add_argument("--rounds", type=int, default=3, help="of a hundred readings (%(default)s)")
     close = commands.add_parser("close", help="subscriptions closed per second, beside the floor of the same run")
     close.add_argument("--subscriptions", type=sizes, default=sizes("10000,100000"), help="(10000,100000)")
+    alerts = commands.add_parser("alerts", help="ingestion with usage alerts on every event, beside plain ingestion")
+    alerts.add_argument("--events", type=int, default=100_000, help="of each and round (%(default)s)")
+    alerts.add_argument("--rounds", type=int, default=3, help="one after another (%(default)s)")
     return parser.parse_args()
 
 
@@ -35,8 +38,10 @@ def sizes(text: str) -> list[int]:
 
 
 def measure(given: argparse.Namespace, postgres: Postgres) -> bool:
-    from bench import archive, close, grow, ingest, usage  # models can be imported only now
+    from bench import alerts, archive, close, grow, ingest, usage  # models can be imported only now
 
+    if given.what == "alerts":
+        return alerts.run(events=given.events, rounds=given.rounds)
     if given.what == "archive":
         archive.run(events=given.events, reads=100 * given.rounds)
         return True
