@@ -14,12 +14,13 @@ from django.http import HttpRequest, HttpResponse
 
 from api.errors import IdempotencyKeyInUse, IdempotencyMismatch
 from api.models import IdempotencyKey
-from core import clock
+from core import clock, secrecy
 from core.errors import InvalidRequest
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotent-Replayed"
 MAX_KEY = 255
+SEALED = "sealed "  # how a kept body begins that tells a secret; JSON never does
 KEPT_V1 = timedelta(hours=24)
 KEPT_V2 = timedelta(days=30)
 # Headers that belong to an answer and not to the connection it went out on.
@@ -74,16 +75,16 @@ def begin(request: HttpRequest, key: str) -> HttpResponse | None:
     return _replay(stored)
 
 
-def store(request: HttpRequest, key: str, answer: HttpResponse) -> None:
-    """Keep `answer` as the one for `key`, together with the work it reports."""
-    at = clock.now()
+def store(request: HttpRequest, key: str, answer: HttpResponse, *, is_secret: bool = False) -> None:
+    """Keep `answer` as the one for `key`, together with the work it reports; sealed if it tells a secret."""
+    at, body = clock.now(), answer.content.decode()
     IdempotencyKey.objects.create(
         key=key,
         request_hash=request_hash(request),
         request_id=getattr(request, "request_id", ""),
         status=answer.status_code,
         headers={name: answer[name] for name in KEPT_HEADERS if name in answer},
-        body=answer.content.decode(),
+        body=SEALED + secrecy.seal(body) if is_secret else body,
         created_at=at,
         forget_at=at + (KEPT_V2 if is_v2(request) else KEPT_V1),
     )
@@ -99,8 +100,11 @@ def request_hash(request: HttpRequest) -> bytes:
 
 
 def _replay(stored: IdempotencyKey) -> HttpResponse:
+    body = stored.body
+    if body.startswith(SEALED):
+        body = secrecy.unseal(body.removeprefix(SEALED))
     return HttpResponse(
-        stored.body.encode(),
+        body.encode(),
         status=stored.status,
         content_type="application/json",
         headers={**stored.headers, REPLAYED: "true", "Original-Request": stored.request_id},

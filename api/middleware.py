@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
+from api.cause import Cause, caused_by
 from api.errors import API_PREFIXES, Forbidden, UnknownURL, plain_answer
 from core.errors import BillingError, InvalidRequest
 from core.ids import new_id
@@ -21,13 +22,14 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        request.request_id = new_id("req")  # type: ignore[attr-defined]
-        response = self.get_response(request)
+        request_id = request.request_id = new_id("req")  # type: ignore[attr-defined]
+        with caused_by(Cause(request_id)):
+            response = self.get_response(request)
         if not f"{request.path}/".startswith(API_PREFIXES):
             return response
         if response.status_code >= 400 and not _is_json(response):
             response = plain_answer(_refusal(request, response.status_code))
-        response["Request-Id"] = request.request_id  # type: ignore[attr-defined]
+        response["Request-Id"] = request_id
         response["Stripe-Version"] = version_of(request)
         response.setdefault("Cache-Control", "no-store")
         response["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"

@@ -85,6 +85,10 @@ def get(name: str) -> Resource:
     return _resources[name]
 
 
+def find(name: str) -> Resource | None:
+    return _resources.get(name)
+
+
 def registered() -> list[Resource]:
     """All entries, by name."""
     return [_resources[name] for name in sorted(_resources)]
@@ -103,11 +107,20 @@ def retrieve_among(resource: Resource, rows: QuerySet[Any], id: str) -> Any:
 
     Raises: NotFound.
     """
-    readable = len(id) <= MAX_ID_LENGTH and "\x00" not in id
-    row = rows.filter(pk=id).first() if readable else None
+    row = _first(rows, id)
     if row is None:
         raise NotFound(resource.kind, id, param="id")
     return row
+
+
+def first(resource: Resource, id: str) -> Any:
+    """The row `id`, or None."""
+    return _first(resource.rows(), id)
+
+
+def _first(rows: QuerySet[Any], id: str) -> Any:
+    readable = len(id) <= MAX_ID_LENGTH and "\x00" not in id
+    return rows.filter(pk=id).first() if readable else None
 
 
 def render(resource: Resource, rows: Sequence[Any]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from rest_framework.viewsets import ViewSetMixin
 
 from api import idempotency, resources, search
 from api.callers import Caller, require
+from api.cause import Cause, caused_by
 from api.errors import UnknownURL, plain_answer
 from api.expand import Expansion
 from api.forms import MAX_BYTES, MalformedForm, parse_form
@@ -50,6 +51,7 @@ class ApiView(ViewSetMixin, APIView):
     shapes: ClassVar[Mapping[str, type[Object]]] = {}
     deleting_actions: ClassVar[frozenset[str]] = frozenset({"destroy"})
     idempotent: ClassVar[bool] = True
+    secret_actions: ClassVar[frozenset[str]] = frozenset()  # whose answers tell what is told this once
     # Of permissions, where it is not the resource's; a view with neither is closed to restricted keys.
     family: ClassVar[str] = ""
     permissions: ClassVar[Mapping[str, str]] = {}  # by action, where it is not read or write of the family
@@ -106,9 +108,10 @@ class ApiView(ViewSetMixin, APIView):
             if replayed is not None:
                 return replayed
             self._check_parameters()
-            answer = self._attempt(partial(handler, request, *args, **kwargs), key)
+            with caused_by(Cause(plain.request_id, key)):  # type: ignore[attr-defined]
+                answer = self._attempt(partial(handler, request, *args, **kwargs), key)
             if key:
-                idempotency.store(plain, key, answer)
+                idempotency.store(plain, key, answer, is_secret=self.action in self.secret_actions)
         return answer
 
     def _attempt(self, work: Callable[[], HttpResponseBase], key: str | None) -> HttpResponse:

@@ -4,6 +4,8 @@
 PostgreSQL and Valkey of `billing_project.embedded` are meant, which live on sockets below `$APP_HOME`.
 """
 
+import base64
+import binascii
 import contextlib
 import hashlib
 import os
@@ -67,6 +69,32 @@ def secret_key() -> str:
     if not path.exists():
         write_secret(path, secrets.token_urlsafe(64), replace=False)
     return path.read_text()
+
+
+def secrets_keys() -> list[str]:
+    """What seals the secrets that the database keeps: the first key seals, all of them open.
+
+    `$SECRETS_KEYS`, several with commas between them; else a random key made once and kept below the home.
+    """
+    path = app_home() / "secrets_key"
+    keys = [key for word in os.environ.get("SECRETS_KEYS", "").split(",") if (key := word.strip())]
+    if not keys:
+        if not path.exists():
+            write_secret(path, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(), replace=False)
+        keys = [path.read_text()]
+    if not all(map(_is_sealing_key, keys)):
+        raise ImproperlyConfigured(
+            "SECRETS_KEYS: each key must be 32 random bytes in URL-safe base64, as made by "
+            """`python -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"`."""
+        )
+    return keys
+
+
+def _is_sealing_key(key: str) -> bool:
+    try:
+        return len(base64.urlsafe_b64decode(key)) == 32
+    except (binascii.Error, ValueError):
+        return False
 
 
 def write_secret(path: Path, text: str, *, replace: bool = True) -> None:

@@ -16,6 +16,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = home.secret_key()
+# Seal the secrets that the database keeps (core/secrecy.py): the first seals, all open.
+SECRETS_KEYS = home.secrets_keys()
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # An installation is of one mode: test objects and live objects never share a database.
@@ -48,8 +50,10 @@ INSTALLED_APPS = [
     "meters",
     "usage_imports",
     "pricing",
+    "credits",
     "subscriptions",
     "invoices",
+    "alerts",
     "portal",
 ]
 
@@ -133,6 +137,20 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 # Files are served from where they are installed: no `collectstatic`, and STATIC_ROOT may be absent.
 WHITENOISE_USE_FINDERS = True
 warnings.filterwarnings("ignore", message="No directory at", category=UserWarning)
+
+# --- mail -----------------------------------------------------------------------------------------
+# As a URL: smtp://user:password@host:25, smtp+tls://...:587, smtp+ssl://...:465. Empty: mails are files in
+# $APP_HOME/mail.
+EMAIL_URL = env.str("EMAIL_URL", default="")
+EMAIL_TIMEOUT = 15
+if EMAIL_URL:
+    globals().update(env.email_url_config(EMAIL_URL))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    EMAIL_FILE_PATH = home.app_home() / "mail"
+MAIL_FROM = env.str("MAIL_FROM", default="Countinghouse <countinghouse@localhost>")
+# Who is told what concerns the installation; empty: the superusers that have an address.
+OPERATOR_EMAILS = env.list("OPERATOR_EMAILS", default=[])
 
 # --- pages -----------------------------------------------------------------------------------------
 SESSION_COOKIE_HTTPONLY = True
@@ -227,6 +245,10 @@ if not 0 <= INVOICE_GRACE_SECONDS <= 72 * 3600:
 LATE_USAGE = env.str("LATE_USAGE", default="next_invoice")
 if LATE_USAGE not in ("next_invoice", "adjustment", "hold", "not_billed"):
     raise ImproperlyConfigured(f"LATE_USAGE is {LATE_USAGE}: it can be next_invoice, adjustment, hold or not_billed.")
+# How many days before the end of a period the event `invoice.upcoming` is told; 0: never.
+INVOICE_UPCOMING_DAYS = env.int("INVOICE_UPCOMING_DAYS", default=7)
+if not 0 <= INVOICE_UPCOMING_DAYS <= 45:
+    raise ImproperlyConfigured(f"INVOICE_UPCOMING_DAYS is {INVOICE_UPCOMING_DAYS}: it can be 0 to 45.")
 # Whose numbers follow each other: those of each customer's invoices, or of all under INVOICE_PREFIX.
 INVOICE_NUMBERING = env.str("INVOICE_NUMBERING", default="customer")
 INVOICE_PREFIX = env.str("INVOICE_PREFIX", default="")
@@ -240,6 +262,19 @@ if not is_currency(DEFAULT_CURRENCY):
     raise ImproperlyConfigured(f"DEFAULT_CURRENCY is {DEFAULT_CURRENCY}: it must be a currency in small letters.")
 # How long the link of a portal session opens the portal. A browser that it has let in stays for an hour.
 PORTAL_LINK_SECONDS = env.int("PORTAL_LINK_SECONDS", default=1800)
+
+# --- webhooks --------------------------------------------------------------------------------------
+# Lets receivers have plain http, any port, and addresses of private networks: for tests, and for networks of your own.
+WEBHOOKS_ALLOW_PRIVATE = env.bool("WEBHOOKS_ALLOW_PRIVATE", default=False)
+# Ports that a receiver may have otherwise.
+WEBHOOKS_PORTS = [int(port) for port in env.list("WEBHOOKS_PORTS", default=["443"])]
+# Pauses before each next attempt. Live: ten attempts over three days; test: three over a few hours, as on Stripe.
+_RETRIES = "5 300 1800 7200 18000 36000 50400 72000 72000" if LIVEMODE else "600 10800"
+WEBHOOKS_RETRY_SECONDS = [int(pause) for pause in env.str("WEBHOOKS_RETRY_SECONDS", default=_RETRIES).split()]
+# An endpoint that has answered nothing but failures for so long is disabled, and the operators are told.
+WEBHOOKS_DISABLE_AFTER_DAYS = env.int("WEBHOOKS_DISABLE_AFTER_DAYS", default=3)
+# Deliveries to one endpoint at once, of each process.
+WEBHOOKS_AT_ONCE = max(1, env.int("WEBHOOKS_AT_ONCE", default=4))
 
 # A file of events with more refused rows than this is not gone through to its end.
 USAGE_IMPORT_MAX_ERRORS = env.int("USAGE_IMPORT_MAX_ERRORS", default=100_000)

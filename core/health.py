@@ -8,7 +8,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from core.models import Heartbeat
 
-WORKER = "worker"
+WORKER, DELIVERER = "worker", "webhooks"
 OLDEST_HEARTBEAT = timedelta(seconds=30)
 
 
@@ -29,7 +29,16 @@ def migrations_problem(at: datetime) -> str | None:
 
 def worker_problem(at: datetime) -> str | None:
     """Beat, broker and worker together: beat sends the heartbeat, a worker writes it."""
-    beat = Heartbeat.objects.filter(name=WORKER).first()
+    return _silence(WORKER, at)
+
+
+def deliverer_problem(at: datetime) -> str | None:
+    """Who sends webhooks and mail."""
+    return _silence(DELIVERER, at)
+
+
+def _silence(name: str, at: datetime) -> str | None:
+    beat = Heartbeat.objects.filter(name=name).first()
     if beat is None:
         return "no heartbeat yet"
     age = at - beat.beat_at
@@ -40,6 +49,7 @@ CHECKS: dict[str, Callable[[datetime], str | None]] = {
     "database": database_problem,
     "migrations": migrations_problem,
     "worker": worker_problem,
+    "webhooks": deliverer_problem,
 }
 
 

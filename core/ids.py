@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -54,6 +55,12 @@ def new_ids(prefix: str, count: int) -> list[str]:
                 ids.append(start + base62(low, LOW_DIGITS))
             _last_ms, _last_random = divmod(head * LOW + low, 1 << 80)
     return ids
+
+
+def first_id(prefix: str, at: datetime) -> str:
+    """The id before which everything made earlier than `at` sorts."""
+    ms = max(0, int(at.timestamp() * 1000))
+    return f"{prefix}_{base62(ms << 80, DIGITS)}"
 
 
 def _next_number() -> int:

@@ -11,6 +11,8 @@ from django.db.models.functions import Upper
 from core.ids import IdField
 from core.money import MAX_AMOUNT
 from core.sql import ClockTimestamp
+from customers.watch_models import Watch as Watch  # these for Django to find them
+from customers.watch_models import WatchMark as WatchMark
 
 MOST_GRACE_SECONDS = 72 * 3600
 

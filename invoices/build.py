@@ -218,13 +218,17 @@ def _amount(line: Line) -> Amount:
     source = line.source
     price = source.price
     metered = isinstance(source, Billable) and source.usage is not None and not source.price.takes_usage_records
+    meter = price.meter if metered and price else None
     return Amount(
         line.amount,
         price.product if price else None,
         line.discountable,
         source.discounts,
         source.tax_rates,
-        price.id if metered and price else None,
+        price.id if meter and price else None,
+        meter.pk if meter else None,
+        line.quantity,
+        source.item_period if isinstance(source, Billable) else None,
         source.missed,
     )
 

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from credits.available import grants_with_balance, payable
+from credits.models import CreditGrant
 from customers.balance import balance_of
 from customers.models import Customer
 from invoices.build import Billable, Billed, Content, ItemCharge, UsageRead
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.modifiers import Modifiers
-from invoices.totals import Discount
+from invoices.totals import Credit, Discount
+from meters.aggregations import AGGREGATIONS
 from meters.usage import Usage
 from meters.usage_many import Question, usage_many
 from pricing.records import usage_of
@@ -30,8 +33,9 @@ class Wanted:
     """What an invoice is to bill, before any of it is priced, in the order of the lines: invoice items, slices of a
     subscription, and invoice items that were added to the invoice later.
 
-    `at` is when the invoice is made. `until` reads usage up to an instant only. `invoice` is the draft that is built
-    again, if there is one.
+    `at` is when the invoice is made. `until` reads usage up to an instant only, and `levels_until` only that of levels,
+    which add up while nothing is sent. `invoice` is the draft that is built again, if there is one. `ends_at` is the
+    end of the invoice's period, if it is another than `at`.
     """
 
     customer: Customer
@@ -41,7 +45,13 @@ class Wanted:
     items: Sequence[InvoiceItem] = ()
     added: Sequence[InvoiceItem] = ()
     until: datetime | None = None
+    levels_until: datetime | None = None
     invoice: Invoice | None = None
+    ends_at: datetime | None = None
+
+    @property
+    def period_end(self) -> datetime:
+        return self.invoice.period_end if self.invoice else self.ends_at or self.at
 
     @property
     def currency(self) -> str:
@@ -89,10 +99,17 @@ class _Read:
     usage: Mapping[int | None, Usage]
     billed: Mapping[int, Earlier]
     modifiers: Modifiers
+    grants: Mapping[str, Sequence[CreditGrant]]
 
 
-def gather(wanted: Sequence[Wanted]) -> list[Content]:
-    """The contents of these invoices, in their order, with every event acknowledged before this call."""
+def gather(
+    wanted: Sequence[Wanted], *, at: datetime | None = None, grants: Mapping[str, Sequence[CreditGrant]] | None = None
+) -> list[Content]:
+    """The contents of these invoices, in their order, with every event acknowledged before this call.
+
+    `at` is when drafts are built again; else that is when they are made. `grants` are what there is to pay with, by
+    customer, where that is not for this to read.
+    """
     if not wanted:
         return []
     prices = snapshots(
@@ -103,8 +120,10 @@ def gather(wanted: Sequence[Wanted]) -> list[Content]:
             *((item.price_id, item.currency) for item in (*each.items, *each.added) if item.price_id),
         )
     )
-    read = _Read(prices, _usage(wanted, prices), _billed(wanted), _modifiers(wanted))
-    return [_content(each, read) for each in wanted]
+    if grants is None:
+        grants = grants_with_balance({each.customer.pk for each in wanted if each.slices})
+    read = _Read(prices, _usage(wanted, prices), _billed(wanted), _modifiers(wanted), grants)
+    return [_content(each, read, at or each.at) for each in wanted]
 
 
 def pending_items(customers: Iterable[Customer]) -> dict[str, list[InvoiceItem]]:
@@ -116,16 +135,29 @@ def pending_items(customers: Iterable[Customer]) -> dict[str, list[InvoiceItem]]
     return found
 
 
-def _content(each: Wanted, read: _Read) -> Content:
+def _content(each: Wanted, read: _Read, at: datetime) -> Content:
     owner, discounts = read.modifiers.of_invoice(each.owners, each.currency)
     return Content(
         billables=[_billable(slice_, each, owner, read, discounts) for slice_ in each.slices],
         items=[_charge(item, each, owner, read) for item in each.items],
         added=[_charge(item, each, owner, read) for item in each.added],
         discounts=discounts,
+        credits=_credits(each, read, at),
         tax_exempt=each.customer.tax_exempt,
         balance=balance_of(each.customer, each.currency),
     )
+
+
+def _credits(each: Wanted, read: _Read, at: datetime) -> tuple[Credit, ...]:
+    grants = read.grants.get(each.customer.pk, ()) if each.slices else ()
+    usable = payable(grants, currency=each.currency, period_end=each.period_end, at=at)
+    return tuple(credit_of(grant) for grant in usable)
+
+
+def credit_of(grant: CreditGrant) -> Credit:
+    """What is left of a grant, as the arithmetic has it."""
+    prices = frozenset(grant.prices) or None
+    return Credit(grant.pk, int(grant.balance) if grant.is_of_money else grant.balance, prices, grant.meter_id)
 
 
 def _billable(slice_: ItemPeriod, each: Wanted, owner: str, read: _Read, of_invoice: Sequence[Discount]) -> Billable:
@@ -201,7 +233,8 @@ def _usage(wanted: Sequence[Wanted], prices: Mapping[PriceIn, PriceSnapshot]) ->
             price = prices[slice_.price_id, each.currency]
             if price.meter is None or slice_.kind != Kind.REGULAR:
                 continue
-            end = min(slice_.ends_at, each.until) if each.until else slice_.ends_at
+            until = (AGGREGATIONS[price.meter.formula].held and each.levels_until) or each.until
+            end = min(slice_.ends_at, until) if until else slice_.ends_at
             only = usage_of(slice_.item_id, of_records=price.takes_usage_records)
             asked[slice_.pk] = Question(price.meter, each.customer, slice_.starts_at, max(slice_.starts_at, end), only)
     return dict(zip(asked, usage_many(list(asked.values())), strict=True))

@@ -7,24 +7,30 @@ decided in `_shares`.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from itertools import accumulate, chain
 
-from core.money import EXACT, check_amount, check_decimal, round_minor
+from core.money import CONTEXT, EXACT, MAX_PLACES, check_amount, check_decimal, round_minor
 from invoices.taxes import TaxAmount, add_up, tax_lines
 from invoices.taxes import TaxRate as TaxRate
 
 Parts = list[list[tuple[str, int]]]
+Units = list[tuple[str, Decimal]]
+LEAST_UNIT = Decimal(1).scaleb(-MAX_PLACES)
 
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """A coupon in use: either a percentage or a fixed sum off, for some products or (empty) for all."""
+    """A coupon in use: either a percentage or a fixed sum off, for some products or (empty) for all.
+
+    `once` names what one invoice spends, together with all discounts that have the same.
+    """
 
     id: str
     percent_off: Decimal | None = None
     amount_off: int | None = None
     products: frozenset[str] = frozenset()
+    once: str = ""
 
     def __post_init__(self) -> None:
         if (self.percent_off is None) == (self.amount_off is None):
@@ -37,15 +43,25 @@ class Discount:
 
 @dataclass(frozen=True, slots=True)
 class Credit:
-    """What is left of a credit grant, for some metered prices or (None) for all."""
+    """What is left of a credit grant, for some metered prices or (None) for all.
+
+    `available` is money in minor units or, where `meter` names one, units of that meter.
+    """
 
     id: str
-    available: int
+    available: int | Decimal
     prices: frozenset[str] | None = None
+    meter: str | None = None
 
     def __post_init__(self) -> None:
-        if check_amount(self.available) < 0:
+        left = check_amount(self.available) if self.meter is None else check_decimal(self.available, digits=26)  # type: ignore[arg-type]
+        if left < 0:
             raise ValueError("what is left of a grant is not below zero")
+
+    def pays_for(self, line: "Amount") -> bool:
+        if self.meter is not None and (self.meter != line.meter or not line.quantity):
+            return False
+        return self.prices is None or line.metered_price in self.prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +69,8 @@ class Amount:
     """One line: its amount before all else, and what may be taken from it and added to it.
 
     Lines that carry a discount of the same id (the tiers of one item) share it: a fixed sum is given once.
-    `metered_price` is None where credits do not apply.
+    `metered_price` is None where credits do not apply; `meter` and `quantity` are of its usage. Credits pay for what
+    the lines of one `usage` come to together: what was billed of it before is not paid for again.
     """
 
     amount: int
@@ -62,16 +79,21 @@ class Amount:
     discounts: tuple[Discount, ...] = ()
     tax_rates: tuple[TaxRate, ...] = ()
     metered_price: str | None = None
+    meter: str | None = None
+    quantity: Decimal = Decimal(0)
+    usage: int | str | None = None
     missed: frozenset[str] = frozenset()  # discounts of the invoice that do not reach this line
 
 
 @dataclass(frozen=True, slots=True)
 class LineTotals:
-    """(id, amount) of each discount and credit that took something from the line, and every tax on it."""
+    """(id, amount) of each discount and credit that took something from the line, and every tax on it; `units` that
+    credits of a meter were used for it."""
 
     discounts: tuple[tuple[str, int], ...] = ()
     credits: tuple[tuple[str, int], ...] = ()
     taxes: tuple[TaxAmount, ...] = ()
+    units: tuple[tuple[str, Decimal], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +145,14 @@ def total_up(
         return Totals((_NOTHING,) * len(amounts), subtotal, 0, 0, 0, 0, subtotal, subtotal, subtotal)
     left = [line.amount for line in amounts]
     taken = _discount(amounts, left, discounts)
-    used = _apply_credits(amounts, left, credits)
+    used, units = _apply_credits(amounts, left, credits)
     rates = [line.tax_rates for line in amounts]
     taxes = tax_lines(zip(left, rates, strict=True), tax_exempt=tax_exempt, rounding=tax_rounding)
     untouched = taxes
     if any(rate.inclusive for each in rates for rate in each):
         whole = [line.amount for line in amounts]
         untouched = tax_lines(zip(whole, rates, strict=True), tax_exempt=tax_exempt, rounding=tax_rounding)
-    lines = [LineTotals(tuple(d), tuple(c), t) for d, c, t in zip(taken, used, taxes, strict=True)]
+    lines = [LineTotals(tuple(d), tuple(c), t, tuple(u)) for d, c, t, u in zip(taken, used, taxes, units, strict=True)]
     return _sum_up(tuple(lines), subtotal, subtotal - _inclusive(chain.from_iterable(untouched)))
 
 
@@ -195,23 +217,51 @@ def _shares(discount: Discount, parts: list[int]) -> Iterator[int]:
         before = upto
 
 
-def _apply_credits(amounts: Sequence[Amount], left: list[int], credits: Sequence[Credit]) -> Parts:
-    """What each metered line takes of each credit, line by line; `left` is reduced by it."""
+def _apply_credits(amounts: Sequence[Amount], left: list[int], credits: Sequence[Credit]) -> tuple[Parts, list[Units]]:
+    """What each metered line takes of each credit, in money and in units, line by line; `left` is reduced by it."""
     used: Parts = [[] for _ in amounts]
+    units: list[Units] = [[] for _ in amounts]
     if not credits:
-        return used
+        return used, units
     available = [credit.available for credit in credits]
+    billed = _billed_before(amounts)
     for n, line in enumerate(amounts):
-        if line.metered_price is None:
+        if line.metered_price is None or left[n] <= 0:
             continue
+        kept = min(left[n], billed.get(line.usage, 0))
+        billed[line.usage] = billed.get(line.usage, 0) - kept
+        whole, open_ = left[n], left[n] - kept
         for k, credit in enumerate(credits):
-            if credit.prices is None or line.metered_price in credit.prices:
-                amount = min(left[n], available[k])
-                if amount > 0:
-                    left[n] -= amount
+            if open_ and available[k] and credit.pays_for(line):
+                if credit.meter is None:
+                    amount = min(open_, int(available[k]))
                     available[k] -= amount
-                    used[n].append((credit.id, amount))
-    return used
+                else:
+                    amount, taken = _units_for(open_, whole, line.quantity, Decimal(available[k]))
+                    available[k] -= taken
+                    units[n].append((credit.id, taken))
+                open_ -= amount
+                left[n] -= amount
+                used[n].append((credit.id, amount))
+    return used, units
+
+
+def _units_for(amount: int, whole: int, quantity: Decimal, available: Decimal) -> tuple[int, Decimal]:
+    """(money, units): what `available` units pay of an open amount, which is its share of the quantity of the line."""
+    open_units = CONTEXT.divide(CONTEXT.multiply(quantity, Decimal(amount)), Decimal(whole))
+    wanted = open_units.quantize(LEAST_UNIT, ROUND_CEILING, CONTEXT)
+    if wanted <= available:
+        return amount, wanted
+    return round_minor(CONTEXT.divide(CONTEXT.multiply(available, Decimal(whole)), quantity)), available
+
+
+def _billed_before(amounts: Iterable[Amount]) -> dict[int | str | None, int]:
+    """What the lines below zero of each usage take back, which its first lines have been paid by already."""
+    billed: dict[int | str | None, int] = {}
+    for line in amounts:
+        if line.usage is not None and line.amount < 0:
+            billed[line.usage] = billed.get(line.usage, 0) - line.amount
+    return billed
 
 
 def _sum_up(lines: tuple[LineTotals, ...], subtotal: int, subtotal_excluding_tax: int) -> Totals:

@@ -30,7 +30,10 @@ GIVEN = (
 # Every INSERT takes its locks in the order of its keys, or two writers would wait for each other. Within a statement
 # an event is received a microsecond after the one before it: of a window the last of them is what counts.
 STORE = """
-WITH gate AS MATERIALIZED (SELECT meters_enter_epoch({epoch}) AS open, clock_timestamp() AS at),
+WITH gate AS MATERIALIZED (
+    SELECT watched IS NULL AND meters_enter_epoch({epoch}) AS open, watched, clock_timestamp() AS at
+    FROM (SELECT array_agg(customer_ref) AS watched FROM customers_watch WHERE customer_ref = ANY(%s)) AS found
+),
 ins AS (
     INSERT INTO meters_meterevent (ident, timestamp, received_at, dimension_ref, customer_ref, meter_ref, sent_key,
                                    epoch, timestamp_given, value, identifier, payload)
@@ -51,7 +54,7 @@ day AS (
         n = known.n + excluded.n, total = known.total + excluded.total,
         vmax = greatest(known.vmax, excluded.vmax), vmin = least(known.vmin, excluded.vmin)
 ){more}
-SELECT gate.open, gate.at, CASE WHEN stored.n < %s THEN ARRAY(SELECT ident FROM ins) END
+SELECT gate.open, gate.at, CASE WHEN stored.n < %s THEN ARRAY(SELECT ident FROM ins) END, gate.watched
 FROM gate, (SELECT count(*) AS n FROM ins) AS stored
 """
 UNKNOWN = (
@@ -111,11 +114,13 @@ class KnownEvent(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Events for one statement, with different identifiers. `uniques` are the refs among theirs of meters that count
-    different values; `combinations` those of dimensions that may not be in the table yet."""
+    different values; `combinations` those of dimensions that may not be in the table yet. `unwatched` are the customers
+    whose usage nobody evaluates, as far as the caller knows: the statement refuses where that is no longer so."""
 
     events: Sequence[NewEvent]
     uniques: Sequence[int] = ()
     combinations: Sequence[Combination] = ()
+    unwatched: Sequence[int] = ()
 
     def note_combinations(self) -> None:
         """To be called once they are committed."""
@@ -128,6 +133,14 @@ class Stored(NamedTuple):
 
     at: datetime
     refused: set[str]
+
+
+class NowWatched(Exception):
+    """Nothing is stored: of the customers that were taken to be unwatched these are watched."""
+
+    def __init__(self, customer_refs: Sequence[int]) -> None:
+        super().__init__(customer_refs)
+        self.customer_refs = frozenset(customer_refs)
 
 
 def ident_of(identifier: str) -> UUID:
@@ -149,7 +162,7 @@ def statement(epoch: Current, batch: Batch) -> str:
 def parameters(batch: Batch) -> list[Any]:
     for place, event in enumerate(batch.events):
         event.place = place
-    values: list[Any] = [orjson.dumps(batch.events, default=str).decode()]
+    values: list[Any] = [list(batch.unwatched), orjson.dumps(batch.events, default=str).decode()]
     if batch.uniques:
         values.append(list(batch.uniques))
     if batch.combinations:
@@ -158,8 +171,13 @@ def parameters(batch: Batch) -> list[Any]:
 
 
 def outcome(batch: Batch, row: Sequence[Any]) -> Stored | None:
-    """What the statement's row says; None where the epoch was not the current one and nothing was stored."""
-    is_open, at, stored = row
+    """What the statement's row says; None where the epoch was not the current one and nothing was stored.
+
+    Raises NowWatched.
+    """
+    is_open, at, stored, watched = row
+    if watched:
+        raise NowWatched(watched)
     if not is_open:
         return None
     return Stored(at, set() if stored is None else {e.ident for e in batch.events} - {ident.hex for ident in stored})
@@ -169,6 +187,7 @@ def store(batch: Batch) -> Stored:
     """Store at most `MOST` events with different identifiers.
 
     Idempotent: an event is stored once. Locks: per event its ident, per day its rollup row, until the transaction ends.
+    Raises NowWatched.
     """
     assert len(batch.events) <= MOST
     given = parameters(batch)

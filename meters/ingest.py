@@ -7,10 +7,11 @@ from enum import Enum
 from typing import NamedTuple
 
 from django.conf import settings
+from django.db import transaction
 
 from core.errors import BillingError
 from customers import aliases
-from meters import dimensions, event_writes
+from meters import dimensions, event_writes, observers
 from meters.conflicts import ConflictingEvent, DuplicateEvent, refusal_of
 from meters.event_writes import Batch, KnownEvent, NewEvent
 from meters.models import Meter
@@ -116,17 +117,51 @@ def ingest(given: Sequence[Record], *, at: datetime) -> list[Result]:
     """
     results: list[Result] = []
     for start in range(0, len(given), event_writes.MOST):
-        chunk = _Chunk(given[start : start + event_writes.MOST], at)
-        stored = event_writes.store(chunk.batch()) if chunk.firsts else event_writes.Stored(at, set())
-        results += chunk.results(stored)
+        results += _read(given[start : start + event_writes.MOST], at).take(at)
     return results
+
+
+def take(checked: Sequence[Checked], *, at: datetime) -> list[Result]:
+    """The same with at most a thousand records in which nothing is wrong."""
+    return _Chunk(checked).take(at)
+
+
+def store(entries: Sequence[Checked], *, at: datetime) -> event_writes.Stored:
+    """Store at most a thousand events with different identifiers; who watches their customers sees them at once.
+
+    Idempotent. Locks: per event its ident, per day its rollup row, then the watches of watched customers.
+    """
+    for _ in range(event_writes.TURNS):
+        try:
+            if any(entry.is_watched for entry in entries):
+                return _store_and_show(entries, at)
+            return event_writes.store(batch_of(entries))
+        except event_writes.NowWatched as found:
+            entries = now_watched(entries, found)
+    raise AssertionError("customers begin to be watched faster than their events can be stored")
+
+
+def now_watched(entries: Sequence[Checked], found: event_writes.NowWatched) -> list[Checked]:
+    """These, as they are known now."""
+    return [
+        entry._replace(is_watched=True) if entry.event.customer_ref in found.customer_refs else entry
+        for entry in entries
+    ]
+
+
+def _store_and_show(entries: Sequence[Checked], at: datetime) -> event_writes.Stored:
+    with transaction.atomic():
+        stored = event_writes.store(batch_of(entries))
+        new = (entry for entry in entries if entry.is_watched and entry.event.ident not in stored.refused)
+        observers.show([entry for entry in new if entry.event.meter_ref > 0], at=at)
+    return stored
 
 
 def check(given: Sequence[Record], *, at: datetime) -> list[Result]:
     """What `ingest` would answer now, without storing anything."""
     results: list[Result] = []
     for start in range(0, len(given), event_writes.MOST):
-        chunk = _Chunk(given[start : start + event_writes.MOST], at)
+        chunk = _read(given[start : start + event_writes.MOST], at)
         results += chunk.results(event_writes.Stored(at, set(event_writes.known(list(chunk.firsts)))))
     return results
 
@@ -134,17 +169,16 @@ def check(given: Sequence[Record], *, at: datetime) -> list[Result]:
 class _Chunk:
     """Records that become one statement: checked, and each identifier once, its first valid record."""
 
-    def __init__(self, given: Sequence[Record], at: datetime) -> None:
-        catalogue = catalogue_of(given)
-        self.checked = [_checked(record, catalogue, at) for record in given]
-        self._refuse_too_many_combinations()
+    def __init__(self, checked: "Sequence[Checked | EventRefused]") -> None:
+        self.checked = checked
         self.firsts: dict[str, Checked] = {}
         for entry in self.checked:
             if isinstance(entry, Checked):
                 self.firsts.setdefault(entry.event.ident, entry)
 
-    def batch(self) -> Batch:
-        return batch_of(self.firsts.values())
+    def take(self, at: datetime) -> list[Result]:
+        stored = store(list(self.firsts.values()), at=at) if self.firsts else event_writes.Stored(at, set())
+        return self.results(stored)
 
     def results(self, stored: event_writes.Stored) -> list[Result]:
         if not stored.refused and len(self.firsts) == len(self.checked):
@@ -165,29 +199,14 @@ class _Chunk:
             return Result(Outcome.STORED, accepted(entry, stored.at))
         return again(entry, as_known(first.event, stored.at))
 
-    def _refuse_too_many_combinations(self) -> None:
-        new: dict[int, list[int]] = {}
-        for one in dimensions.new_among(
-            e.combination for e in self.checked if isinstance(e, Checked) and e.combination
-        ):
-            new.setdefault(one.meter_ref, []).append(one.ref)
-        most = settings.MAX_DIMENSION_COMBINATIONS
-        beyond = {ref for meter_ref, refs in new.items() for ref in dimensions.beyond(meter_ref, refs, most)}
-        if beyond:
-            self.checked = [
-                too_many(most)
-                if isinstance(entry, Checked) and entry.combination and entry.combination.ref in beyond
-                else entry
-                for entry in self.checked
-            ]
-
 
 def batch_of(entries: Iterable[Checked]) -> Batch:
     """The statement's worth of these events."""
     entries = list(entries)
     uniques = {ref for entry in entries if entry.counts_texts and (ref := entry.event.meter_ref) > 0}
     combinations = dimensions.new_among(entry.combination for entry in entries if entry.combination)
-    return Batch([entry.event for entry in entries], sorted(uniques), combinations)
+    unwatched = {entry.event.customer_ref for entry in entries if not entry.is_watched}
+    return Batch([entry.event for entry in entries], sorted(uniques), combinations, sorted(unwatched))
 
 
 def accepted(entry: Checked, at: datetime) -> Accepted:
@@ -226,6 +245,28 @@ def as_known(event: NewEvent, at: datetime) -> KnownEvent:
         at + event.place * MICROSECOND,
         0,
     )
+
+
+def _read(given: Sequence[Record], at: datetime) -> _Chunk:
+    catalogue = catalogue_of(given)
+    return _Chunk(_without_too_many([_checked(record, catalogue, at) for record in given]))
+
+
+def _without_too_many(checked: "Sequence[Checked | EventRefused]") -> "Sequence[Checked | EventRefused]":
+    """Without new combinations of dimensions where a meter may have no more."""
+    new: dict[int, list[int]] = {}
+    for one in dimensions.new_among(e.combination for e in checked if isinstance(e, Checked) and e.combination):
+        new.setdefault(one.meter_ref, []).append(one.ref)
+    most = settings.MAX_DIMENSION_COMBINATIONS
+    beyond = {ref for meter_ref, refs in new.items() for ref in dimensions.beyond(meter_ref, refs, most)}
+    if not beyond:
+        return checked
+    return [
+        too_many(most)
+        if isinstance(entry, Checked) and entry.combination and entry.combination.ref in beyond
+        else entry
+        for entry in checked
+    ]
 
 
 def _checked(record: Record, catalogue: Catalogue, at: datetime) -> Checked | EventRefused:

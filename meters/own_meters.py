@@ -8,9 +8,8 @@ from decimal import Decimal
 from core.money import plain
 from customers.aliases import Owner
 from customers.models import Customer
-from meters import event_writes
 from meters.adjustments import cancel_event
-from meters.ingest import batch_of
+from meters.ingest import store
 from meters.lifecycle import create_meter
 from meters.models import Meter
 from meters.records import Catalogue, Record, check_record
@@ -49,7 +48,7 @@ def count(
     record = Record(meter.event_name, said | dict(payload), identifier, timestamp, received_at=timestamp)
     owner = Owner(customer.pk, customer.ref, None)
     catalogue = Catalogue({meter.event_name: meter}, {customer.pk: owner})
-    stored = event_writes.store(batch_of([check_record(record, catalogue, at=timestamp)]))
+    stored = store([check_record(record, catalogue, at=timestamp)], at=timestamp)
     assert not stored.refused, "the identifier is new"
 
 

@@ -64,6 +64,7 @@ class Checked(NamedTuple):
     payload: Mapping[str, str]
     event: NewEvent
     combination: Combination | None
+    is_watched: bool = False  # whether somebody evaluates the customer's usage as it comes
 
     @property
     def counts_texts(self) -> bool:
@@ -99,7 +100,7 @@ def check_record(record: Record, catalogue: Catalogue, *, at: datetime) -> Check
         combination.ref if combination else 0,
         hash_of_key(key) if key else 0,
     )
-    return Checked(meter, owner.id, owner.frozen_time, payload, event, combination)
+    return Checked(meter, owner.id, owner.frozen_time, payload, event, combination, owner.is_watched)
 
 
 def check_texts(record: Record) -> None:

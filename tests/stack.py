@@ -27,8 +27,8 @@ NOT_INHERITED = (
     "DEBUG",
     "LIVEMODE",
 )
-NAMES = {"web": "uvicorn", "worker": "celery.*worker", "beat": "celery.*beat", "postgres": "postgres -D"}
-NAMES["valkey"] = "valkey-server"
+NAMES = {"web": "uvicorn", "worker": "celery.*worker", "beat": "celery.*beat", "webhooks": "deliver_webhooks"}
+NAMES |= {"postgres": "postgres -D", "valkey": "valkey-server"}
 
 
 def free_port() -> int:
@@ -115,7 +115,7 @@ class Server:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def pid(self, name: str) -> int:
-        """The process of that name directly below the supervisor: web, worker, beat, postgres, valkey."""
+        """The process of that name directly below the supervisor: web, worker, beat, webhooks, postgres, valkey."""
         return next(pid for pid in children(self.process.pid) if re.search(NAMES[name], command_line(pid)))
 
     def processes(self) -> list[int]:

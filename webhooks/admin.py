@@ -1,4 +1,4 @@
-"""Thin events in the admin, to be looked at."""
+"""Events in the admin, to be looked at."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from unfold.decorators import display
 
 from core.admin import ReadOnlyAdmin
 from core.admin_filters import DayRangeFilter
-from webhooks.models import ThinEvent
+from webhooks.models import Event, ThinEvent
 
 
 class TypeFilter(admin.SimpleListFilter):
@@ -20,11 +20,34 @@ class TypeFilter(admin.SimpleListFilter):
     parameter_name = "type"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        types = ThinEvent.objects.order_by("type").values_list("type", flat=True).distinct()
+        types = model_admin.model.objects.order_by("type").values_list("type", flat=True).distinct()
         return [(type, type) for type in types]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         return queryset.filter(type=self.value()) if self.value() else queryset
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    empty_list = "What happens to customers, subscriptions, invoices and the rest is told here, with the object then."
+    search_fields = ("id", "object_id")
+    search_help_text = "Search by the event's id, or by the id of the object it is about"
+    list_display = ("created_at", "type", "object_id", "id")
+    list_filter = (TypeFilter, ("created_at", DayRangeFilter))
+    fields = ("id", "type", "created_at", "object_id", "shown_before", "shown_object", "cause", "api_version")
+    readonly_fields = fields
+
+    @display(description="Before the change")
+    def shown_before(self, row: Event) -> SafeString | None:
+        return _pretty(row.data.get("previous_attributes"))
+
+    @display(description="Object")
+    def shown_object(self, row: Event) -> SafeString | None:
+        return _pretty(row.data["object"])
+
+    @display(description="Caused by")
+    def cause(self, row: Event) -> str:
+        return row.request_id or "No request: it happened by itself"
 
 
 @admin.register(ThinEvent)

@@ -1,11 +1,45 @@
-"""Thin events on the wire."""
+"""Events on the wire."""
 
 from typing import Any
 
 from api import objects, params
-from api.params import Params
+from api.params import ListParams, Params
 from api.v2_lists import V2ListParams
+from core.errors import ParametersExclusive
 from webhooks.models import ThinEvent
+
+
+class ListEvents(ListParams):
+    created = params.TimeRange()
+    delivery_success = params.Boolean(help_text="Whether all endpoints that it went to have accepted it.")
+    type = params.String(max_length=100, help_text="A type, or how types begin with a `*` at the end.")
+    types = params.Array(params.String(max_length=100), max_length=20)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "type" in attrs and "types" in attrs:
+            raise ParametersExclusive("Received both type and types parameters. Please pass in only one.")
+        return super().validate(attrs)
+
+
+class RequestObject(objects.Object):
+    """Both are null where no request caused the event."""
+
+    id = objects.Text(source="request_id")
+    idempotency_key = objects.Text()
+
+
+class EventObject(objects.Object):
+    """`pending_webhooks` is filled in by who delivers."""
+
+    id = objects.Text()
+    object = objects.Const("event")
+    api_version = objects.Text()
+    created = objects.UnixTime(source="created_at")
+    data = objects.Json()  # type: ignore[assignment]
+    livemode = objects.Livemode()
+    pending_webhooks = objects.Const(0)
+    request = RequestObject(source="*")
+    type = objects.Text()
 
 
 class CreatedParams(Params):

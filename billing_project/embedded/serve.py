@@ -73,7 +73,7 @@ class Address:
 
 
 def product(address: Address, *, inherit: tuple[int, ...]) -> list[Child]:
-    """Web, worker and beat."""
+    """Web, worker, beat, and the deliverer of webhooks."""
     positive("WEB_THREADS", 4)  # read in settings; refused here, before anything runs
     python = [sys.executable, "-m"]
     web = [*python, "uvicorn", "billing_project.asgi:application", "--host", address.host, "--port", str(address.port)]
@@ -82,7 +82,8 @@ def product(address: Address, *, inherit: tuple[int, ...]) -> list[Child]:
     worker = [*celery, "worker", "--concurrency", str(positive("WORKER_CONCURRENCY", 1))]
     worker += ["--without-gossip", "--without-mingle"]
     beat = [*celery, "beat", "--pidfile="]
-    commands = {"web": web, "worker": worker, "beat": beat}
+    webhooks = [sys.executable, "manage.py", "deliver_webhooks"]
+    commands = {"web": web, "worker": worker, "beat": beat, "webhooks": webhooks}
     return [child(name, command, inherit=inherit) for name, command in commands.items()]
 
 

@@ -38,7 +38,7 @@ from subscriptions.schedules import adopt_subscription
 from tests import make
 from tests.make import JAN, utc
 from usage_imports.uploads import FileSpec, begin
-from webhooks.events import record_thin_event
+from webhooks.events import record, record_thin_event
 
 pytestmark = pytest.mark.django_db
 
@@ -73,6 +73,7 @@ def business(admin_user: User) -> None:
     make.event(customer, "prompt", "12.5", at=utc(2026, 2, 1))
     LogEntry.objects.log_actions(admin_user.pk, Customer.objects.all(), CHANGE, "Changed.")
     record_thin_event("v1.billing.meter.error_report_triggered", related=(METER, prompt.pk), at=JAN)
+    record("billing.meter.updated", "billing.meter", prompt, at=JAN)
     begin(FileSpec("usage.csv"), at=JAN)
     Group.objects.create(name="Billing")
     discounted("SPRING", customer)
@@ -158,6 +159,7 @@ def fill(count: int) -> None:
         create_api_key(f"key {n}", clock.now())
         create_session(customer.pk, at=clock.now())
         record_thin_event("a.b", at=JAN)
+        record("a.b", "customer", customer, at=JAN)
         discounted(f"c{customer.pk[4:]}", customer)
 
 

@@ -1,8 +1,9 @@
 """Ids: different, of one length, in the order of their making."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
-from core.ids import new_id, new_ids
+from core.ids import first_id, new_id, new_ids
 
 
 def test_many_ids_are_as_good_as_one_after_another() -> None:
@@ -20,3 +21,10 @@ def test_ids_made_by_threads_at_once_are_different() -> None:
         made = [id for ids in pool.map(lambda _: new_ids("il", 2000), range(16)) for id in ids]
 
     assert len(set(made)) == len(made)
+
+
+def test_ids_tell_when_they_were_made() -> None:
+    made, now = new_id("evt"), datetime.now(UTC)
+
+    assert first_id("evt", now - timedelta(seconds=1)) < made < first_id("evt", now + timedelta(milliseconds=1))
+    assert first_id("evt", datetime(1969, 1, 1, tzinfo=UTC)) < made

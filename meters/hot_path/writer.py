@@ -1,24 +1,27 @@
 """Stores events together: whatever came while the last statement was under way goes into the next one.
 
 There is no timer. One event alone is stored at once; under load the statements grow. Each is one transaction, and what
-it has stored is acknowledged after its commit.
+it has stored is acknowledged after its commit. Events of watched customers have a lane of their own: they go through
+`ingest`, whose observers ask more than one statement.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 import psycopg
+from django.db import OperationalError
 
 from api.errors import CONTENTION, LockTimeout, Unavailable
+from core import clock
 from meters import epochs, event_writes
 from meters.epochs import Current
-from meters.event_writes import MOST, TURNS, Batch, Stored
+from meters.event_writes import MOST, TURNS, Batch, NowWatched, Stored
 from meters.hot_path.link import Link
 from meters.hot_path.threads import in_thread
-from meters.ingest import Outcome, Result, accepted, again, as_known, batch_of
+from meters.ingest import Outcome, Result, accepted, again, as_known, batch_of, take
 from meters.records import Checked
 
 log = logging.getLogger(__name__)
@@ -29,13 +32,32 @@ class Waiting(NamedTuple):
     result: "asyncio.Future[Result]"
 
 
+class Lane:
+    """Those that wait for the same way of storing."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Waiting] = deque()
+        self.came = asyncio.Event()
+
+    def add(self, one: Waiting) -> None:
+        self.waiting.append(one)
+        self.came.set()
+
+    async def run(self, write: Callable[[Sequence[Waiting]], Awaitable[None]]) -> None:
+        """Write what comes, until cancelled."""
+        while True:
+            await self.came.wait()
+            self.came.clear()
+            while self.waiting:
+                await write([self.waiting.popleft() for _ in range(min(len(self.waiting), MOST))])
+
+
 class Writer:
     def __init__(self, *, most_waiting: int) -> None:
         self.most_waiting = most_waiting
-        self.waiting: deque[Waiting] = deque()
+        self.lane, self.watched = Lane(), Lane()
         self.link = Link()
         self.epoch: Current | None = None
-        self.came = asyncio.Event()
         self.comparing: set[asyncio.Task[None]] = set()
 
     def store(self, checked: Checked) -> "asyncio.Future[Result]":
@@ -44,21 +66,18 @@ class Writer:
         Raises Unavailable when too many wait. The future raises Unavailable or LockTimeout: nothing is known to be
         stored then, and a retry under the same identifier counts once.
         """
-        if len(self.waiting) >= self.most_waiting:
+        if len(self.lane.waiting) + len(self.watched.waiting) >= self.most_waiting:
             raise Unavailable("More events are waiting to be stored than can be taken in. Please send it again.")
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self.waiting.append(Waiting(checked, result))
-        self.came.set()
+        (self.watched if checked.is_watched else self.lane).add(Waiting(checked, result))
         return result
 
     async def run(self) -> None:
         """Store what comes, until cancelled."""
         try:
-            while True:
-                await self.came.wait()
-                self.came.clear()
-                while self.waiting:
-                    await self._write([self.waiting.popleft() for _ in range(min(len(self.waiting), MOST))])
+            async with asyncio.TaskGroup() as lanes:
+                lanes.create_task(self.lane.run(self._write))
+                lanes.create_task(self.watched.run(_write_watched))
         finally:
             await self.link.close()
 
@@ -69,6 +88,8 @@ class Writer:
             firsts.setdefault(one.checked.event.ident, one)
         try:
             stored = await self._store(batch_of([one.checked for one in firsts.values()]))
+        except NowWatched as found:
+            await self._write_without(batch, found)
         except psycopg.OperationalError as error:
             _fail(batch, _passing(error))
         except Exception as error:
@@ -80,6 +101,17 @@ class Writer:
                 _fail(batch, error)
         else:
             self._tell(batch, firsts, stored)
+
+    async def _write_without(self, batch: Sequence[Waiting], found: NowWatched) -> None:
+        """Leave those whose customers are watched since a moment ago to the other lane."""
+        others = []
+        for one in batch:
+            if one.checked.event.customer_ref in found.customer_refs:
+                self.watched.add(one._replace(checked=one.checked._replace(is_watched=True)))
+            else:
+                others.append(one)
+        if others:
+            await self._write(others)
 
     async def _store(self, batch: Batch) -> Stored:
         given = event_writes.parameters(batch)
@@ -106,6 +138,29 @@ class Writer:
             task.add_done_callback(self.comparing.discard)
 
 
+async def _write_watched(batch: Sequence[Waiting]) -> None:
+    """Store events of watched customers, which are evaluated with them. What fails as a whole is tried one by one."""
+    try:
+        results = await in_thread(_take, [one.checked for one in batch])
+    except OperationalError as error:
+        _fail(batch, _passing(error.__cause__ or error))
+    except Exception as error:
+        if len(batch) > 1:
+            for one in batch:
+                await _write_watched([one])
+        else:
+            log.error("an event could not be stored", exc_info=error)
+            _fail(batch, error)
+    else:
+        for one, result in zip(batch, results, strict=True):
+            if not one.result.done():
+                one.result.set_result(result)
+
+
+def _take(checked: Sequence[Checked]) -> list[Result]:
+    return take(checked, at=clock.now())
+
+
 def _current_epoch() -> Current:
     return epochs.current(fresh=True)
 
@@ -127,8 +182,8 @@ async def _compare(others: Sequence[Waiting], firsts: dict[str, Waiting], stored
         _fail(others, error)
 
 
-def _passing(error: psycopg.OperationalError) -> Exception:
-    if error.sqlstate in CONTENTION:
+def _passing(error: BaseException) -> Exception:
+    if getattr(error, "sqlstate", None) in CONTENTION:
         return LockTimeout("This event cannot be stored right now because another request is using its usage.")
     log.warning("events could not be stored: %s", error)
     return Unavailable("The event could not be stored just now. Please send it again.")

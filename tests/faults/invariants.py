@@ -2,8 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import pairwise
 
+from django.db.models import Sum
+
+from credits.models import CreditTransaction, LedgerEntry
 from customers.models import Customer, CustomerBalanceTransaction
 from invoices.models import Invoice, InvoiceLine
 from meters.usage import usage
@@ -26,6 +30,8 @@ def violations(customer: Customer) -> list[str]:
         _balance,
         _credit_notes,
         _applied,
+        _credits,
+        _credits_applied,
     )
     invoices = Invoice.objects.filter(customer=customer)
     all_of_them = list(invoices.prefetch_related("lines__meter", "lines__item_period").order_by("created_at", "pk"))
@@ -173,3 +179,33 @@ def _applied(customer: Customer, invoices: Invoices) -> Iterator[str]:
             yield f"{invoice.pk} tells of a balance that went {told}, its ledger of {applied}"
         if invoice.status == Invoice.Status.VOID and sum(row.amount for row in rows):
             yield f"{invoice.pk} is void, and has kept {rows}"
+
+
+def _credits(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    """What is left of a grant is the sum of its transactions at every step, and the sides of each sum to zero."""
+    for grant in customer.credit_grants.prefetch_related("transactions"):
+        left = grant.amount * 0
+        for row in sorted(grant.transactions.all(), key=lambda row: row.sequence):
+            left += row.amount
+            if not (left == row.ending_balance and 0 <= left <= grant.amount):
+                yield f"{row.pk} leaves {row.ending_balance} of {grant.pk}, and the sum is {left} of {grant.amount}"
+        if grant.balance != left:
+            yield f"{grant.pk} shows {grant.balance}, and has {left}"
+    sides = LedgerEntry.objects.filter(transaction__customer=customer).values("transaction").annotate(sum=Sum("amount"))
+    yield from (f"{one['transaction']} has sides that sum to {one['sum']}" for one in sides if one["sum"])
+
+
+def _credits_applied(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    """The ledger has what the lines of final invoices say, once; and has given back what void ones had."""
+    kinds = (CreditTransaction.Type.CREDITS_APPLIED, CreditTransaction.Type.CREDITS_APPLICATION_INVOICE_VOIDED)
+    booked: Counter[tuple[str, str]] = Counter()
+    for row in CreditTransaction.objects.filter(customer=customer, type__in=kinds):
+        booked[row.invoice_line, row.grant_id] -= row.amount
+    told: Counter[tuple[str, str]] = Counter()
+    for invoice in invoices:
+        for line in invoice.lines.all() if invoice.finalized_at and invoice.status != "void" else ():
+            for share in line.credit_amounts:
+                told[line.pk, share["credit_grant"]] += Decimal(share.get("quantity", share["amount"]))
+    for key in {*booked, *told}:
+        if booked[key] != told[key]:
+            yield f"{key}: the ledger has {booked[key]}, the line {told[key]}"

@@ -1,12 +1,15 @@
 """History cannot be rewritten by the application itself: its own database role is refused, column by column."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import psycopg
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, ProgrammingError, connection, models, transaction
 
+from credits.grants import NewGrant, create_grant
+from credits.models import CreditGrant, CreditTransaction, LedgerEntry
 from customers.balance import adjust_balance
 from customers.models import Customer, CustomerBalanceTransaction
 from invoices.close import close_period
@@ -58,6 +61,7 @@ MAY_CHANGE = {
         "metadata",
     },
     CreditNote: {"memo", "metadata"},
+    CreditGrant: {"expires_at", "voided_at", "metadata", "updated_at"},
     CustomerBalanceTransaction: {"description", "metadata"},
     Price: {"active", "late_usage", "nickname", "lookup_key", "metadata", "tax_behavior"},
 }
@@ -69,6 +73,7 @@ def history() -> None:
     things = catalog()
     account = with_draft(things)
     adjust_balance(account.customer.pk, -500, currency="usd", at=FEB)
+    create_grant(account.customer.pk, NewGrant(Decimal(1), currency="usd", effective_at=MAR), at=FEB)
     finalize_if_due(account.invoice(status="draft").pk, FEB + HOUR)
     void_invoice(account.invoice(billing_reason="subscription_create").pk, at=FEB)
     paid = pay_invoice(subscribed(things).invoice().pk, at=FEB, paid_out_of_band=True)
@@ -97,6 +102,9 @@ def columns(model: type[models.Model]) -> Iterator[tuple[str, str]]:
 
 HISTORY = [
     (CustomerBalanceTransaction, "true"),
+    (CreditGrant, "true"),
+    (CreditTransaction, "true"),
+    (LedgerEntry, "true"),
     (CreditNote, "true"),
     (CreditNoteLine, "true"),
     (MeterEvent, "true"),
@@ -145,6 +153,9 @@ def test_history_is_not_deleted(model: type[models.Model], which: str, history: 
     [
         CreditNote,
         CreditNoteLine,
+        CreditGrant,
+        CreditTransaction,
+        LedgerEntry,
         CustomerBalanceTransaction,
         MeterEvent,
         PriceTier,

@@ -33,6 +33,7 @@ def told(customer: Customer) -> dict[str, object]:
     invoices = Invoice.objects.filter(customer=customer).prefetch_related("lines__price__product")
     return {
         "balance": Customer.objects.get(pk=customer.pk).balance,
+        "grants": {one.pk: (int(one.balance), one.expires_at, one.is_voided) for one in customer.credit_grants.all()},
         "subscriptions": {pk: (ends[pk], sorted(found)) for pk, found in running.items()},
         "invoices": {key_of(invoice): _told(invoice) for invoice in invoices},
     }
@@ -41,7 +42,7 @@ def told(customer: Customer) -> dict[str, object]:
 def differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
     """Where the product does not tell what the model tells."""
     wrong = [] if wanted["balance"] == found["balance"] else [f"balance {found['balance']}, not {wanted['balance']}"]
-    for part in ("subscriptions", "invoices"):
+    for part in ("subscriptions", "invoices", "grants"):
         left, right = wanted[part], found[part]
         keys = [*left, *(key for key in right if key not in left)]
         wrong += [f"{key}: {right.get(key)}, not {left.get(key)}" for key in keys if left.get(key) != right.get(key)]
@@ -50,8 +51,14 @@ def differences(wanted: dict[str, Any], found: dict[str, Any]) -> list[str]:
 
 def _told(invoice: Invoice) -> tuple[Any, ...]:
     amounts = sorted((line.price.product.name, line.amount) for line in invoice.lines.all() if line.price)
+    credits = sorted(
+        (line.price.product.name, share["credit_grant"], share["amount"])
+        for line in invoice.lines.all()
+        if line.price
+        for share in line.credit_amounts
+    )
     final = (invoice.starting_balance, invoice.ending_balance, invoice.amount_due)
-    return (invoice.status, invoice.automatically_finalizes_at, amounts, *(() if invoice.is_draft else final))
+    return (invoice.status, invoice.automatically_finalizes_at, amounts, credits, *(() if invoice.is_draft else final))
 
 
 class Audit:

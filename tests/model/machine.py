@@ -6,7 +6,7 @@ Every call of the product commits, in real PostgreSQL. An example is one custome
 from collections import Counter
 from collections.abc import Callable
 from copy import deepcopy
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from core import timeline
 from core.errors import BillingError
 from core.sweep import sweep
+from credits.grants import NewGrant, create_grant, expire_grant, void_grant
 from customers.balance import adjust_balance
 from invoices.finalize import finalize_invoice
 from invoices.models import Invoice
@@ -32,12 +33,12 @@ from tests.faults.invariants import violations
 from tests.make import utc
 from tests.model import audits
 from tests.model.catalog import Catalog
+from tests.model.model import Grant, Model, Price, Refused, span
 from tests.model.model import Invoice as Expected
-from tests.model.model import Model, Price, Refused, span
 from tests.model.model import Subscription as Running
 
 SECOND, HOUR, DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
-MOST_SUBSCRIPTIONS, MOST_ADJUSTMENTS = 3, 4
+MOST_SUBSCRIPTIONS, MOST_ADJUSTMENTS, MOST_GRANTS = 3, 4, 6
 numbers = st.integers(0, 10**6)
 
 
@@ -66,6 +67,7 @@ class Billing(RuleBasedStateMachine):
         if hasattr(self, "customer"):
             Subscription.objects.filter(customer=self.customer).update(parked_at=self.now)
             Invoice.objects.drafts().filter(customer=self.customer).update(auto_advance=False)
+            self.customer.credit_grants.update(expires_at=None)
             self.reached.update(self.model.reached())
 
     # --- time
@@ -201,7 +203,7 @@ class Billing(RuleBasedStateMachine):
             "void": lambda: void_invoice(key, at=at),
             "write_off": lambda: mark_uncollectible(key, at=at),
         }
-        self.both(verbs[act], lambda: getattr(self.model, act)(expected))
+        self.both(verbs[act], lambda: getattr(self.model, act)(expected, self.now))
 
     @precondition(lambda self: self.adjustments < MOST_ADJUSTMENTS)
     @rule(amount=st.integers(-20_000, 5_000).filter(bool))
@@ -209,6 +211,72 @@ class Billing(RuleBasedStateMachine):
         self.adjustments += 1
         adjust_balance(self.customer.pk, amount, currency="usd", at=self.now)
         self.model.balance += amount
+
+    # --- credits
+
+    @precondition(lambda self: len(self.model.grants) < MOST_GRANTS)
+    @rule(
+        amount=st.integers(1, 30_000),
+        priority=st.sampled_from([0, 50, 100]),
+        promotional=st.booleans(),
+        scope=st.sampled_from([(), (), ("tokens",), ("calls", "peak")]),
+        begins=st.integers(-24, 40 * 24),
+        lasts=st.one_of(st.none(), st.integers(1, 90 * 24)),
+        which=numbers,
+        beside=st.sampled_from([None, -SECOND, timedelta(0), SECOND]),
+    )
+    def grant(
+        self,
+        amount: int,
+        priority: int,
+        promotional: bool,
+        scope: tuple[str, ...],
+        begins: int,
+        lasts: int | None,
+        which: int,
+        beside: timedelta | None,
+    ) -> None:
+        """From any time until any time, and until a boundary or just beside it."""
+        effective = self.now + timedelta(hours=max(begins, 0))
+        expires = None if lasts is None else max(self.now, effective) + timedelta(hours=lasts)
+        if beside is not None and self.boundaries():
+            expires = max(self.pick(self.boundaries(), which) + beside, effective + SECOND, self.now + SECOND)
+        new = NewGrant(
+            Decimal(amount),
+            currency="usd",
+            prices=[self.catalog.ids[price] for price in self.catalog.ids if price.name in scope],
+            priority=priority,
+            category="promotional" if promotional else "paid",
+            effective_at=effective,
+            expires_at=expires,
+        )
+        made = create_grant(self.customer.pk, new, at=self.now)
+        last = datetime.max.replace(tzinfo=UTC)
+        place = (priority, expires or last, not promotional, effective, self.now, made.pk)
+        self.model.grant(Grant(made.pk, amount, amount, place, effective, expires, scope))
+
+    @precondition(lambda self: self.metered() and len(self.model.grants) < MOST_GRANTS)
+    @rule(amount=st.integers(1, 900), value=st.integers(50, 400), which=numbers)
+    def use_what_is_granted(self, amount: int, value: int, which: int) -> None:
+        """What credits are for: a grant, usage in the period that runs, and the invoice of it."""
+        self.grant(amount, 50, False, (), 0, None, 0, None)
+        self.use(self.pick(self.metered(), which), Decimal(value), 0, 0, None)
+        self.renew(finalizes=True)
+
+    @precondition(lambda self: self.model.grants)
+    @rule(which=numbers, void=st.booleans())
+    def end_a_grant(self, which: int, void: bool) -> None:
+        grant = self.pick(list(self.model.grants.values()), which)
+        if void:
+            self.both(lambda: void_grant(grant.key, at=self.now), lambda: self.model.void_grant(grant, self.now))
+        else:
+            self.both(lambda: expire_grant(grant.key, at=self.now), lambda: self.model.expire(grant, self.now))
+
+    @rule(twice=st.booleans())
+    def expire_what_is_due(self, twice: bool) -> None:
+        assert sweep(self.work("expire_credit_grants"), self.now) == self.model.book_ends(self.now)
+        if twice:
+            assert sweep(self.work("expire_credit_grants"), self.now) == 0
 
     # --- what must hold after each step
 
@@ -250,7 +318,7 @@ class Billing(RuleBasedStateMachine):
         keys = [audits.key_of(row) for row in rows.order_by("number")]
         assert sorted(keys) == sorted(invoice.key for invoice in due)
         for key in keys:
-            self.model.finalize(self.model.invoices[key])
+            self.model.finalize(self.model.invoices[key], self.now)
 
     def finalized(self) -> set[str]:
         return set(Invoice.objects.finalized().filter(customer=self.customer).values_list("pk", flat=True))
@@ -262,6 +330,11 @@ class Billing(RuleBasedStateMachine):
 
     def subscription(self, which: int) -> Running:
         return self.pick(list(self.model.subscriptions.values()), which)
+
+    def metered(self) -> list[str]:
+        """The meters of periods that have not ended."""
+        periods = [pair for one in self.model.subscriptions.values() for pair in one.running.items()]
+        return sorted({price.meter for price, running in periods if price.meter and running.end >= self.now})
 
     def boundaries(self) -> list[datetime]:
         """Ends of periods, and the whole periods around them."""

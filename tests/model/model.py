@@ -61,6 +61,27 @@ class Subscription:
         return sorted((price.name, running.start, running.end) for price, running in self.running.items())
 
 
+@dataclass
+class Grant:
+    """`left` as booked: what has expired is there until its end is booked. `prices` by name; none: all metered ones."""
+
+    key: str
+    amount: int
+    left: int
+    place: tuple[object, ...]  # in the order of use
+    effective: Instant
+    expires: Instant | None
+    prices: tuple[str, ...]
+    applied: bool = False
+    voided: bool = False
+
+    def has_ended(self, at: Instant) -> bool:
+        return self.expires is not None and self.expires <= at
+
+    def pays(self, end: Instant, at: Instant) -> bool:
+        return self.effective <= end and not (self.voided or self.has_ended(at) or self.has_ended(end))
+
+
 @dataclass(frozen=True)
 class Part:
     """One price over a time: `share` of it for a quantity, or for the usage of that time."""
@@ -84,6 +105,7 @@ class Invoice:
     starting: int = 0
     ending: int = 0
     due: int = 0
+    credits: list[tuple[str, str, int]] = field(default_factory=list)  # price, grant, amount
 
     @property
     def key(self) -> Key:
@@ -91,7 +113,7 @@ class Invoice:
 
     def told(self) -> tuple[object, ...]:
         final = (self.starting, self.ending, self.due) if self.status != "draft" else ()
-        return (self.status, self.finalizes_at, sorted(self.amounts), *final)
+        return (self.status, self.finalizes_at, sorted(self.amounts), sorted(self.credits), *final)
 
 
 def boundary(anchor: Instant, price: Price, n: int) -> Instant:
@@ -120,6 +142,44 @@ class Model:
         self.events: dict[str, Event] = {}
         self.subscriptions: dict[str, Subscription] = {}
         self.invoices: dict[Key, Invoice] = {}
+        self.grants: dict[str, Grant] = {}
+
+    # --- credits
+
+    def grant(self, grant: Grant) -> None:
+        self.grants[grant.key] = grant
+
+    def expire(self, grant: Grant, at: Instant) -> None:
+        if grant.voided or grant.has_ended(at):
+            raise Refused
+        grant.expires, grant.left = at, 0
+
+    def void_grant(self, grant: Grant, at: Instant) -> None:
+        if grant.voided or grant.has_ended(at) or grant.applied:
+            raise Refused
+        grant.voided, grant.left = True, 0
+
+    def book_ends(self, at: Instant) -> int:
+        """Book that grants have ended; how many of them had something left."""
+        ended = [grant for grant in self.grants.values() if grant.left and grant.has_ended(at)]
+        for grant in ended:
+            grant.left = 0
+        return len(ended)
+
+    def use_credits(self, invoice: Invoice, at: Instant, left: dict[str, int]) -> list[tuple[str, str, int]]:
+        """What each line takes of each grant, line by line; `left` is of the grants, and reduced."""
+        used = []
+        items = list(self.subscriptions[invoice.subscription].items)
+        usable = [grant for grant in self.grants.values() if grant.pays(invoice.end, at)]
+        usable.sort(key=lambda grant: grant.place)
+        for part in sorted(invoice.parts, key=lambda part: -items.index(part.price)):
+            for name, amount in self.amounts([part]) if part.price.meter else ():
+                for grant in usable:
+                    if not grant.prices or name in grant.prices:
+                        taken = max(0, min(amount, left[grant.key]))
+                        amount, left[grant.key] = amount - taken, left[grant.key] - taken
+                        used += [(name, grant.key, taken)] if taken else []
+        return used
 
     # --- usage
 
@@ -159,7 +219,7 @@ class Model:
             if not price.meter and (prorate or part.share == 1):
                 parts.append(part)
         if parts:
-            self._settle(self._invoice(Invoice(key, "subscription_create", at, parts)))
+            self._settle(self._invoice(Invoice(key, "subscription_create", at, parts), at), at)
 
     def close(self, subscription: Subscription, at: Instant) -> Invoice | None:
         """Close what has ended first; the invoice of it, if there is anything on it."""
@@ -181,7 +241,7 @@ class Model:
         if not parts:
             return None
         return self._invoice(
-            Invoice(subscription.key, "subscription_cycle", end, parts, None if over else at + self.grace)
+            Invoice(subscription.key, "subscription_cycle", end, parts, None if over else at + self.grace), at
         )
 
     def due(self, at: Instant) -> list[Subscription]:
@@ -196,7 +256,7 @@ class Model:
         while subscription in self.due(at):
             invoice = self.close(subscription, at)
             if invoice and invoice.finalizes_at and not self.grace:
-                self._settle(invoice)
+                self._settle(invoice, at)
 
     def cancel(self, subscription: Subscription, at: Instant, invoice_now: bool) -> None:
         self.catch_up(subscription, at)
@@ -206,7 +266,7 @@ class Model:
         subscription.running = {}
         self._end(subscription, at)
         if parts and invoice_now:
-            self._settle(self._invoice(Invoice(subscription.key, "subscription_update", at, parts)))
+            self._settle(self._invoice(Invoice(subscription.key, "subscription_update", at, parts), at), at)
 
     def end_at(self, subscription: Subscription, at: Instant, when: Instant) -> None:
         """Without any proration: what was billed in advance stays billed."""
@@ -219,25 +279,28 @@ class Model:
 
     # --- invoices
 
-    def finalize(self, invoice: Invoice) -> None:
+    def finalize(self, invoice: Invoice, at: Instant) -> None:
         if invoice.status != "draft":
             raise Refused
-        self._settle(invoice)
+        self._settle(invoice, at)
 
-    def pay(self, invoice: Invoice) -> None:
+    def pay(self, invoice: Invoice, at: Instant) -> None:
         if invoice.status in ("paid", "void"):
             raise Refused
         if invoice.status == "draft":
-            self._settle(invoice)
+            self._settle(invoice, at)
         invoice.status = "paid"
 
-    def void(self, invoice: Invoice) -> None:
+    def void(self, invoice: Invoice, at: Instant) -> None:
         if invoice.status not in ("open", "uncollectible"):
             raise Refused
         invoice.status = "void"
         self.balance -= invoice.ending - invoice.starting
+        for _, key, amount in invoice.credits:
+            if not self.grants[key].has_ended(at):
+                self.grants[key].left += amount
 
-    def write_off(self, invoice: Invoice) -> None:
+    def write_off(self, invoice: Invoice, at: Instant) -> None:
         if invoice.status != "open":
             raise Refused
         invoice.status = "uncollectible"
@@ -250,6 +313,7 @@ class Model:
         """All that can be compared."""
         return {
             "balance": self.balance,
+            "grants": {one.key: (one.left, one.expires, one.voided) for one in self.grants.values()},
             "subscriptions": {one.key: (one.ended_at, one.told()) for one in self.subscriptions.values()},
             "invoices": {one.key: one.told() for one in self.invoices.values()},
         }
@@ -260,6 +324,9 @@ class Model:
         words = [f"{invoice.reason} {invoice.status}" for invoice in invoices]
         words += ["with money" for invoice in invoices if invoice.due]
         words += ["from balance" for invoice in invoices if invoice.starting != invoice.ending]
+        words += ["credits" for invoice in invoices if invoice.credits and invoice.status != "draft"]
+        words += ["credits back" for invoice in invoices if invoice.credits and invoice.status == "void"]
+        words += ["two grants" for invoice in invoices if len({grant for _, grant, _ in invoice.credits}) > 1]
         words += ["usage" for invoice in invoices for part in invoice.parts if self.usage_of(part)]
         words += ["share" for invoice in invoices for part in invoice.parts if part.share != 1]
         return words + ["ended" for subscription in self.subscriptions.values() if subscription.ended_at]
@@ -279,14 +346,20 @@ class Model:
             if invoice.subscription == subscription.key:
                 invoice.finalizes_at = None
 
-    def _invoice(self, invoice: Invoice) -> Invoice:
+    def _invoice(self, invoice: Invoice, at: Instant) -> Invoice:
         invoice.amounts = self.amounts(invoice.parts)
+        invoice.credits = self.use_credits(invoice, at, {grant.key: grant.left for grant in self.grants.values()})
         self.invoices[invoice.key] = invoice
         return invoice
 
-    def _settle(self, invoice: Invoice) -> None:
+    def _settle(self, invoice: Invoice, at: Instant) -> None:
         invoice.amounts = self.amounts(invoice.parts)
-        told = settled(sum(amount for _, amount in invoice.amounts), self.balance, 0)
+        left = {grant.key: grant.left for grant in self.grants.values()}
+        invoice.credits = self.use_credits(invoice, at, left)
+        for _, key, _ in invoice.credits:
+            self.grants[key].left, self.grants[key].applied = left[key], True
+        total = sum(amount for _, amount in invoice.amounts) - sum(amount for _, _, amount in invoice.credits)
+        told = settled(total, self.balance, 0)
         invoice.starting, invoice.ending, invoice.due = self.balance, told["ending_balance"], told["amount_due"]
         self.balance, invoice.finalizes_at = invoice.ending, None
         invoice.status = "open" if invoice.due else "paid"

@@ -32,6 +32,7 @@ REACHED = {
     "subscription_create paid", "subscription_create open", "subscription_create void",
     "subscription_cycle draft", "subscription_cycle open",
     "subscription_cycle paid", "subscription_update open", "with money", "from balance", "usage", "share", "ended",
+    "credits", "credits back", "two grants",
 }  # fmt: skip
 
 

@@ -5,8 +5,10 @@ from django.test import Client
 from django.urls import reverse
 
 from meters.resources import METER
+from tests import make
 from tests.make import JAN
-from webhooks.events import record_thin_event
+from webhooks.events import record_thin_event, telling
+from webhooks.models import Event
 
 pytestmark = pytest.mark.django_db
 LIST = "/admin/webhooks/thinevent/"
@@ -31,3 +33,17 @@ def test_events_are_found_and_read_and_cannot_be_changed(admin_client: Client) -
     assert "it happened by itself" in shown
     assert admin_client.post(page, {"type": "x"}).status_code == 403
     assert admin_client.get(f"{LIST}add/").status_code == 403
+
+
+def test_an_event_shows_what_was_before(admin_client: Client) -> None:
+    customer = make.customer(name="<Ada>")
+    with telling("customer.updated", "customer", [customer.pk], at=JAN):
+        customer.name = "Grace"
+        customer.save(update_fields=["name"])
+
+    event = Event.objects.get(type="customer.updated")
+    assert event.pk in admin_client.get("/admin/webhooks/event/", {"q": customer.pk}).content.decode()
+    shown = admin_client.get(reverse("admin:webhooks_event_change", args=[event.pk])).content.decode()
+    assert "&lt;Ada&gt;" in shown
+    assert "Grace" in shown
+    assert "it happened by itself" in shown
