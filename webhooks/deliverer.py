@@ -125,7 +125,7 @@ class Deliverer:
                 with psycopg.connect(**connection.get_connection_params(), autocommit=True) as own:
                     own.execute(f"LISTEN {CHANNEL}")
                     while not self.stopped.is_set():
-                        for _ in own.notifies(timeout=10, stop_after=1):
+                        for _ in own.notifies(timeout=POLL_SECONDS, stop_after=1):
                             self.told.put(None)
             except (psycopg.Error, OSError):
                 self.stopped.wait(POLL_SECONDS)
