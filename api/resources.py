@@ -51,11 +51,7 @@ class Resource:
 
     def rows(self) -> QuerySet[Any]:
         """The rows callers may see, with what the serializer reads of them."""
-        return self.visible(self.all_rows())
-
-    def all_rows(self) -> QuerySet[Any]:
-        """The same with those that callers no longer see."""
-        queryset = self.model._default_manager.all()
+        queryset = self.visible(self.model._default_manager.all())
         single = [name for name in self.related if _is_single(self.model, name)]
         many = [name for name in self.related if name not in single]
         if single:

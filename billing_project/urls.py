@@ -17,7 +17,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
             "usage_imports",
             "pricing",
             "subscriptions",
+            "credits",
             "invoices",
+            "alerts",
             "portal",
         )
     ),

@@ -4,7 +4,7 @@ The form checks shape; then one verb is called in Django's own transaction. What
 form, and nothing is saved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,17 +16,23 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from core import clock
 from core.admin_forms import VerbForm, VerbFormSet
-from core.buttons import Button, buttons_of
+from core.buttons import Button, Confirmation, buttons_of
 from core.errors import BillingError
+from core.foresight import Foreseen, carry_out, is_foreseen
 from core.panels import panels_of
 
 REFUSAL = "_refusal"  # attribute of a request whose verb has refused
+FORESEEN = "_foreseen"  # attribute of a request whose verb has an outcome to be looked at
+SEEN = "seen"  # field of what was last looked at
+LOOK = "_look"  # name of the button that looks ahead
 
 
 class VerbInline(TabularInline):
@@ -68,11 +74,32 @@ class PageAdmin(ModelAdmin):
     # What an empty list says, and to do next.
     empty_list = ""
     panels_first = False
+    # What a page that only shows says instead of a column that would be raw there.
+    shown_as: Mapping[str, str] = {"metadata": "metadata_words"}
+    change_form_before_template = "core/admin/_foreseen.html"
+    change_form_after_template = "core/admin/_look.html"
     change_form_outer_before_template = "core/admin/_panels_before.html"
     change_form_outer_after_template = "core/admin/_panels_after.html"
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        return [
+            (title, {**options, "fields": [self.shown_as.get(name, name) for name in options["fields"]]})
+            for title, options in fieldsets
+        ]
+
+    def name_of(self, row: Any) -> str:
+        """What the page of a button calls the row."""
+        return str(row)
+
+    @display(description="Metadata")
+    def metadata_words(self, row: Any) -> str:
+        return pairs_in_words(row.metadata)
 
     def may_press(self, request: HttpRequest) -> bool:
         """Whether this user may use the buttons: who may change such rows may."""
@@ -91,6 +118,11 @@ class PageAdmin(ModelAdmin):
         if row is not None:
             context["panels"] = panels_of(row, clock.now())
             context["actions_detail"] = self._button_links(request, row)
+        elif is_foreseen(self.model):
+            context["look"] = LOOK
+        if foreseen := getattr(request, FORESEEN, None):
+            context |= {"foreseen": foreseen, "errors": None}
+            context["adminform"].form.errors.clear()  # its only one is that nothing is written yet
         context["show_save_and_continue"] = context["show_save_and_add_another"] = False
         return super().render_change_form(request, context, *args, **kwargs)
 
@@ -106,18 +138,44 @@ class PageAdmin(ModelAdmin):
             messages.warning(request, f"This is not possible with {row} as it is now.")
             return HttpResponseRedirect(self._page_of(row))
         form = button.form(request.POST if request.method == "POST" else None, row=row)
+        context = self._page(request, row, title=button.label) | {"button": button, "form": form}
         if request.method == "POST" and form.is_valid():
             try:
-                answers = form.cleaned_data | {"pressed_by": request.user.get_username()}
-                return self._pressed(request, row, button, answers)
+                return self._pressed(request, row, button, form)
+            except Foreseen as foreseen:
+                context["foreseen"] = foreseen
             except BillingError as error:
-                form.add_error(error.param if error.param in form.fields else None, error.message)
-        context = self._page(request, row, title=button.label) | {"button": button, "form": form}
+                form.add_error(form.field_of(error.param), error.message)
+        elif request.method == "GET" and button.at_once and is_foreseen(type(row)):
+            context |= self._looked_ahead(request, row, button, form)
         return TemplateResponse(request, "core/admin/confirm.html", context)
 
-    def _pressed(self, request: HttpRequest, row: Any, button: Button, answers: dict[str, Any]) -> HttpResponse:
+    def _looked_ahead(self, request: HttpRequest, row: Any, button: Button, form: Confirmation) -> dict[str, Any]:
+        """What the button would do by the answers that its form has before anybody has touched it."""
+        try:
+            self._run(request, row, button, form, form.defaults())
+        except Foreseen as foreseen:
+            return {"foreseen": foreseen}
+        except BillingError as error:
+            return {"problem": error.message}
+        raise AssertionError("what was never seen is not done")
+
+    def _run(self, request: HttpRequest, row: Any, button: Button, form: Confirmation, answers: dict[str, Any]) -> Any:
+        given = answers | {"pressed_by": request.user.get_username()}
+        if not button.foreseen or not is_foreseen(type(row)):
+            return button.run(row, clock.now(), given)
+        return carry_out(
+            lambda at: button.run(row, at, given),
+            of=type(row),
+            row=row,
+            choices=form.choices(answers),
+            seen=request.POST.get(SEEN, ""),
+            now=clock.now(),
+        )
+
+    def _pressed(self, request: HttpRequest, row: Any, button: Button, form: Confirmation) -> HttpResponse:
         with transaction.atomic():
-            outcome = button.run(row, clock.now(), answers)
+            outcome = self._run(request, row, button, form, form.cleaned_data)
             if button.deletes:
                 self.log_deletions(request, type(row)._default_manager.filter(pk=row.pk))
             else:
@@ -150,6 +208,7 @@ class PageAdmin(ModelAdmin):
             "subtitle": str(row),
             "opts": self.opts,
             "original": row,
+            "name": self.name_of(row),
             "row_url": self._page_of(row),
         }
 
@@ -222,20 +281,51 @@ class VerbAdmin(PageAdmin):
                 raise
             setattr(request, REFUSAL, error)
             return super().changeform_view(request, *args, **kwargs)
+        except Foreseen as foreseen:
+            setattr(request, FORESEEN, foreseen)
+            setattr(request, REFUSAL, BillingError("Nothing is written yet."))  # so that the form is shown again
+            return super().changeform_view(request, *args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         """Saved with its inlines, by `save_related`."""
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Sequence[Any], change: bool) -> None:
-        at = clock.now()
         if not change:
-            row = self.create(form, formsets, at=at)
+            row = self._create(request, form, formsets)
         elif form.has_changed():
-            row = self.update(form.instance, form, at=at)
+            row = self.update(form.instance, form, at=clock.now())
         else:
             return
         # Django logs, and leads to, the form's own instance: let it be the row that the verb has written.
         form.instance.__dict__.update(row.__dict__)
 
+    def _create(self, request: HttpRequest, form: Any, formsets: Sequence[Any]) -> Model:
+        """Make the row; if its outcome was looked at, or is to be, then only if it is the one that was seen."""
+        seen = request.POST.get(SEEN, "")
+        if not is_foreseen(self.model) or not (seen or LOOK in request.POST):
+            return self.create(form, formsets, at=clock.now())
+        made: Model = carry_out(
+            lambda at: self.create(form, formsets, at=at),
+            of=self.model,
+            row=None,
+            choices=_said(request),
+            seen="" if LOOK in request.POST else seen,
+            now=clock.now(),
+        )
+        return made
+
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         return super().construct_change_message(request, form, [], add)
+
+
+def pairs_in_words(pairs: Mapping[str, Any] | None) -> str:
+    """A small mapping as a page shows it: one name and value a line."""
+    found = [(name, value) for name, value in (pairs or {}).items() if value not in (None, "", [], {})]
+    return format_html_join("", "<div>{}: {}</div>", found)
+
+
+def _said(request: HttpRequest) -> str:
+    """What the fields of a form say, but for those of the page itself; an empty one says nothing."""
+    given = {name: [value for value in request.POST.getlist(name) if value] for name in request.POST}
+    own = {"csrfmiddlewaretoken", SEEN}
+    return repr(sorted((name, said) for name, said in given.items() if said and name[0] != "_" and name not in own))

@@ -4,7 +4,7 @@ Pressing leads to a page that says what will happen, with a form where the verb 
 acts. Like panels, buttons may come from an app above the one of the page.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,10 +24,29 @@ class Confirmation(forms.Form):
 
     preview: Any = None
     preview_template: str = ""
+    # Answers that change nothing of what is foreseen, such as a reason.
+    aside: Collection[str] = ()
 
     def __init__(self, *args: Any, row: Any = None, **kwargs: Any) -> None:
         self.row = row
         super().__init__(*args, **kwargs)
+
+    def field_of(self, param: str | None) -> str | None:
+        """The field that a parameter of the verb comes from; None where there is none."""
+        return param if param in self.fields else None
+
+    def sections(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The fields as the page shows them: under titles, or under none."""
+        return [("", self.visible_fields())]
+
+    def defaults(self) -> dict[str, Any]:
+        """What the form answers as it is first shown; None where a question has no answer of its own."""
+        return {name: self.get_initial_for_field(field, name) for name, field in self.fields.items()}
+
+    def choices(self, answers: Mapping[str, Any]) -> str:
+        """Those answers that decide what is done, in words; an empty one is none."""
+        said = {name: getattr(given, "pk", given) for name, given in answers.items() if given and name in self.fields}
+        return repr(sorted((name, str(given)) for name, given in said.items() if name not in self.aside))
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,10 @@ class Button:
 
     `answer`: a template that shows what `tell` makes of the outcome, where that is shown once; else the page of the
     row is shown again, or the list where the row `deletes`.
+
+    `foreseen`: its outcome is shown first, and done when it is confirmed (see `core/foresight.py`); `run` then answers
+    with the row as it is afterwards. `at_once`: it is shown with the question, as the form's own answers need nothing
+    more.
     """
 
     name: str
@@ -50,6 +73,8 @@ class Button:
     icon: str = "play_arrow"
     danger: bool = False
     deletes: bool = False
+    foreseen: bool = False
+    at_once: bool = False
     answer: str | None = None
     tell: Callable[[Any, HttpRequest], Mapping[str, Any]] = lambda outcome, request: {"outcome": outcome}
 

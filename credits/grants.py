@@ -1,7 +1,7 @@
 """Grants credits, and ends them: by their date, by somebody's wish, or as if they had never been."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -9,14 +9,15 @@ from django.db import transaction
 
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ResourceMissing
-from core.money import is_currency
+from core.money import MAX_AMOUNT, AmountTooLarge, is_currency
 from credits import ledger
 from credits.ledger import Change
 from credits.models import CreditGrant, CreditTransaction
+from credits.scope import check_prices
 from customers.locks import lock_customer
 from customers.models import Customer
 from meters.models import Meter
-from pricing.models import Price
+from webhooks.events import record, telling
 
 MOST_UNUSED = 100
 Type = CreditTransaction.Type
@@ -26,6 +27,16 @@ class GrantNotEditable(InvalidRequest):
     """The grant is past the state in which this can be done."""
 
     code = "billing_credit_grant_not_editable"
+
+
+@dataclass(frozen=True)
+class OfPeriod:
+    """Which period of a recurring grant a grant is of; columns. Until `settles_at` nothing of it expires."""
+
+    recurring_id: str
+    period: int
+    settles_at: datetime
+    rolled_over_from_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ class NewGrant:
     expires_at: datetime | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
     reason: str = ""
+    of: OfPeriod | None = None
 
 
 def create_grant(customer_id: str, new: NewGrant, *, at: datetime) -> CreditGrant:
@@ -55,16 +67,16 @@ def create_grant(customer_id: str, new: NewGrant, *, at: datetime) -> CreditGran
     grants). Locks the customer.
     """
     with transaction.atomic():
-        customer = _lock_live(customer_id)
+        customer = lock_live(customer_id)
         return grant_credits(customer, new, at=customer.now(at))
 
 
 def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditGrant:
     """The same for a customer whose lock the caller holds; `at` is the customer's time."""
     effective_at = new.effective_at or at
-    _check_times(new.expires_at, effective_at, at)
-    _check_unit(new)
-    _check_prices(new)
+    if new.of is None:
+        _check_times(new.expires_at, effective_at, at)
+        check_terms(new)
     if CreditGrant.objects.filter(customer=customer).unused(at).count() >= MOST_UNUSED:
         raise InvalidRequest(f"A customer can have at most {MOST_UNUSED} unused credit grants.", param="customer")
     grant = CreditGrant.objects.create(
@@ -79,10 +91,12 @@ def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditG
         priority=new.priority,
         effective_at=effective_at,
         expires_at=new.expires_at,
+        **(asdict(new.of) if new.of else {}),
         metadata=dict(new.metadata),
         created_at=at,
         updated_at=at,
     )
+    record("billing.credit_grant.created", "billing.credit_grant", grant, at=at)
     granted = Change(grant.pk, Type.CREDITS_GRANTED, new.amount, at, effective_at, reason=new.reason)
     ledger.write([granted])
     grant.refresh_from_db(fields=["balance", "balance_sequence"])
@@ -92,7 +106,8 @@ def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditG
 def update_grant(
     grant_id: str, *, at: datetime, metadata: Given = None, changes: Mapping[str, datetime | None] | None = None
 ) -> CreditGrant:
-    """Set the metadata, and by `changes` the end (`expires_at`; None: never).
+    """Set the metadata, and by `changes` the end (`expires_at`; None: never). A grant of a period whose end is set is
+    from then on like any other: nothing of it waits for invoices or goes over into the next period.
 
     Raises NotFound, GrantNotEditable, InvalidRequest. Locks the customer.
     """
@@ -103,10 +118,9 @@ def update_grant(
             _check_running(grant, at)
             expires_at = changes["expires_at"]
             _check_times(expires_at, grant.effective_at, at)
-            grant.expires_at = expires_at
+            grant.expires_at, grant.settles_at = expires_at, None
         grant.metadata = merge(grant.metadata, metadata)
-        grant.updated_at = at
-        grant.save(update_fields=["expires_at", "metadata", "updated_at"])
+        _save(grant, "expires_at", "settles_at", "metadata", at=at)
         return grant
 
 
@@ -116,8 +130,8 @@ def expire_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGran
         grant = lock_grant(grant_id)
         at = grant.customer.now(at)
         _check_running(grant, at)
-        grant.expires_at = grant.updated_at = at
-        grant.save(update_fields=["expires_at", "updated_at"])
+        grant.expires_at, grant.settles_at = at, None
+        _save(grant, "expires_at", "settles_at", at=at)
         _take_the_rest(grant, Type.CREDITS_EXPIRED, at, reason)
         return grant
 
@@ -133,8 +147,8 @@ def void_grant(grant_id: str, *, at: datetime, reason: str = "") -> CreditGrant:
                 "This credit grant cannot be voided because some of it was applied to an invoice. Expire it instead."
             )
         _take_the_rest(grant, Type.CREDITS_VOIDED, at, reason)
-        grant.voided_at = grant.updated_at = at
-        grant.save(update_fields=["voided_at", "updated_at"])
+        grant.voided_at, grant.settles_at = at, None
+        _save(grant, "voided_at", "settles_at", at=at)
         return grant
 
 
@@ -143,11 +157,16 @@ def book_expiry(grant_id: str, at: datetime) -> CreditGrant | None:
     with transaction.atomic():
         grant = lock_grant(grant_id)
         at = grant.customer.now(at)
-        if not grant.balance or not grant.has_expired(at):
+        if not grant.balance or not grant.is_over(at):
             return None
-        assert grant.expires_at is not None, "it has expired"
-        _take_the_rest(grant, Type.CREDITS_EXPIRED, at, "", effective_at=grant.expires_at)
+        take_expired(grant, at=at)
         return grant
+
+
+def take_expired(grant: CreditGrant, *, at: datetime, reason: str = "") -> None:
+    """Book as expired what is left of a grant whose end has come; the caller holds the lock."""
+    assert grant.has_expired(at)
+    _take_the_rest(grant, Type.CREDITS_EXPIRED, at, reason, effective_at=grant.expires_at)
 
 
 def lock_grant(grant_id: str) -> CreditGrant:
@@ -159,6 +178,13 @@ def lock_grant(grant_id: str) -> CreditGrant:
     grant = CreditGrant.objects.select_for_update(no_key=True).get(pk=grant_id)
     grant.customer = customer
     return grant
+
+
+def _save(grant: CreditGrant, *fields: str, at: datetime) -> None:
+    """Store what has changed of a grant, and tell."""
+    with telling("billing.credit_grant.updated", "billing.credit_grant", [grant.pk], at=at):
+        grant.updated_at = at
+        grant.save(update_fields=[*fields, "updated_at"])
 
 
 def _take_the_rest(
@@ -185,32 +211,31 @@ def _check_times(expires_at: datetime | None, effective_at: datetime, at: dateti
         raise InvalidRequest("The `expires_at` of a credit grant must be after its `effective_at`.", param="expires_at")
 
 
+def check_terms(new: NewGrant) -> None:
+    """Raises InvalidRequest, ResourceMissing, AmountTooLarge for a currency, meter, amount or price that no grant can
+    be of."""
+    _check_unit(new)
+    check_prices(new.prices, param="applicability_config[scope][prices]", meter=new.meter)
+
+
 def _check_unit(new: NewGrant) -> None:
-    """Raises InvalidRequest, ResourceMissing."""
+    """Raises InvalidRequest, ResourceMissing, AmountTooLarge."""
     if new.meter is not None:
         if not Meter.objects.listed().filter(pk=new.meter).exists():
             raise ResourceMissing("meter", new.meter, param="amount[usage][meter]")
     elif not is_currency(new.currency):
         raise InvalidRequest(f"Invalid currency: {new.currency}.", param="amount[monetary][currency]")
+    elif new.amount != int(new.amount):
+        raise InvalidRequest("An amount of money is in whole minor units.", param="amount[monetary][value]")
+    elif new.amount > MAX_AMOUNT:
+        raise AmountTooLarge(
+            f"A credit grant may not exceed {MAX_AMOUNT} in the smallest currency unit.",
+            param="amount[monetary][value]",
+        )
 
 
-def _check_prices(new: NewGrant) -> None:
-    """Credits pay for usage of meters only. Raises InvalidRequest, ResourceMissing."""
-    found = Price.objects.select_related("meter").in_bulk(new.prices)
-    for n, id in enumerate(new.prices):
-        param = f"applicability_config[scope][prices][{n}][id]"
-        if id not in found:
-            raise ResourceMissing("price", id, param=param)
-        price = found[id]
-        if price.meter is None or price.takes_usage_records:
-            raise InvalidRequest(f"Credits apply to prices with a meter only, and {id} has none.", param=param)
-        if new.meter is not None and price.meter_id != new.meter:
-            raise InvalidRequest(f"The price {id} is of another meter than the grant.", param=param)
-    if len(set(new.prices)) < len(new.prices):
-        raise InvalidRequest("Each price can be named once.", param="applicability_config[scope][prices]")
-
-
-def _lock_live(customer_id: str) -> Customer:
+def lock_live(customer_id: str) -> Customer:
+    """Lock a customer that is not deleted. Raises ResourceMissing."""
     try:
         customer = lock_customer(customer_id)
     except NotFound as error:

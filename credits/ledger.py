@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from core.copying import copy_models
 from credits.models import CreditGrant, CreditTransaction, LedgerEntry
+from webhooks.events import record_many
 
 Type, Account = CreditTransaction.Type, LedgerEntry.Account
 
@@ -22,7 +23,10 @@ OTHER_SIDE = {
 
 @dataclass(frozen=True)
 class Change:
-    """One change to come of what is left of a grant; below zero where it is used up. `at` is the customer's time."""
+    """One change to come of what is left of a grant; below zero where it is used up. `at` is the customer's time.
+
+    `id` is that of the transaction, where an invoice names it already.
+    """
 
     grant_id: str
     type: CreditTransaction.Type
@@ -32,6 +36,7 @@ class Change:
     invoice: str = ""
     invoice_line: str = ""
     reason: str = ""
+    id: str = ""
 
 
 def write(changes: Sequence[Change]) -> list[CreditTransaction]:
@@ -47,6 +52,8 @@ def write(changes: Sequence[Change]) -> list[CreditTransaction]:
     rows = [_row(grants[change.grant_id], change) for change in changes]
     copy_models(CreditTransaction, rows)
     LedgerEntry.objects.bulk_create(entry for row in rows for entry in _entries(row))
+    name = "billing.credit_balance_transaction"
+    record_many(f"{name}.created", name, rows, at=changes[0].at)
     return rows
 
 
@@ -70,7 +77,7 @@ def reinstate(invoice_ids: Sequence[str], *, at: datetime) -> list[CreditTransac
         changes.append(
             Change(row.grant_id, Type.CREDITS_APPLICATION_INVOICE_VOIDED, row.size, at, **again)  # type: ignore[arg-type]
         )
-        if row.grant.has_expired(at):
+        if row.grant.is_over(at):
             changes.append(Change(row.grant_id, Type.CREDITS_EXPIRED, -row.size, at))
     return write(changes)
 
@@ -79,6 +86,7 @@ def _row(grant: CreditGrant, change: Change) -> CreditTransaction:
     grant.balance += change.amount
     grant.balance_sequence += 1
     return CreditTransaction(
+        **({"id": change.id} if change.id else {}),
         grant=grant,
         customer_id=grant.customer_id,
         sequence=grant.balance_sequence,

@@ -6,15 +6,19 @@ from typing import Self
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Min, Q
+from django.db.models import BooleanField, ExpressionWrapper, F, Min, Q
+from django.db.models.expressions import Combinable
 
 from core.ids import IdField
 from core.money import MAX_AMOUNT
+from credits.hold_models import CreditHold as CreditHold  # these for Django to find them
+from credits.recurring_models import RecurringCreditGrant as RecurringCreditGrant
 from customers.models import Customer
 from meters.models import Meter
 
 LOWEST_PRIORITY = 100
 MOST_PRICES = 20
+NOT_CARRIED = ExpressionWrapper(Q(rolled_over_from__isnull=True), output_field=BooleanField())
 
 
 class CreditGrantQuerySet(models.QuerySet["CreditGrant"]):
@@ -26,23 +30,53 @@ class CreditGrantQuerySet(models.QuerySet["CreditGrant"]):
         """Grants with something left of them that can be used at an instant."""
         return self.unused(at).filter(effective_at__lte=at)
 
+    def in_state(self, state: str, at: datetime | Combinable) -> Self:
+        """Those of which `CreditGrant.state` says so at an instant."""
+        if state == "voided":
+            return self.exclude(voided_at=None)
+        if state == "expired":
+            return self.filter(voided_at=None, expires_at__lte=at)
+        running = self.filter(voided_at=None).exclude(expires_at__lte=at)
+        if state == "depleted":
+            return running.filter(balance=0)
+        begun = Q(effective_at__gt=at) if state == "pending" else Q(effective_at__lte=at)
+        return running.filter(begun, balance__gt=0)
+
     def in_order_of_use(self) -> Self:
-        """As Stripe has it: priority, the end that comes first, promotional before paid, the oldest."""
+        """As Stripe has it: priority, the end that comes first, promotional before paid, the oldest. What was carried
+        over from a period goes before what its own has brought."""
         return self.order_by(
-            "priority", F("expires_at").asc(nulls_last=True), "-category", "effective_at", "created_at", "pk"
+            "priority",
+            F("expires_at").asc(nulls_last=True),
+            "-category",
+            NOT_CARRIED.asc(),
+            "effective_at",
+            "created_at",
+            "pk",
         )
 
     def to_expire(self, at: datetime) -> Self:
         """Grants that have ended with something left of them that is not booked as expired."""
-        return self.filter(balance__gt=0, expires_at__lte=at)
+        return self._expiring().filter(expires_at__lte=at)
+
+    def to_settle(self, at: datetime) -> Self:
+        """Grants of periods that are over, of which it is to be decided what becomes of the rest."""
+        return self.filter(settles_at__lte=at)
 
     def on_clock(self, clock: str | None) -> Self:
         """Those of one test clock, or of none."""
         return self.filter(customer__test_clock=clock)
 
     def next_expiry(self) -> datetime | None:
-        first: datetime | None = self.filter(balance__gt=0).aggregate(first=Min("expires_at"))["first"]
+        first: datetime | None = self._expiring().aggregate(first=Min("expires_at"))["first"]
         return first
+
+    def next_settlement(self) -> datetime | None:
+        first: datetime | None = self.aggregate(first=Min("settles_at"))["first"]
+        return first
+
+    def _expiring(self) -> Self:
+        return self.filter(balance__gt=0, settles_at=None)
 
 
 class CreditGrant(models.Model):
@@ -50,6 +84,9 @@ class CreditGrant(models.Model):
 
     `amount` and `balance` are whole minor units of `currency`, or a quantity of `meter`. The balance follows the
     ledger: a trigger writes it. Which usage it pays for: that of `prices`, or of every metered price.
+
+    One of a `recurring` grant is for the invoices of its time, and until `settles_at` (at the earliest) what is left of
+    it stays: the last of these invoices is made when that time is over.
     """
 
     class Category(models.TextChoices):
@@ -74,6 +111,14 @@ class CreditGrant(models.Model):
     effective_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True, blank=True)
     voided_at = models.DateTimeField(null=True, editable=False)
+    recurring = models.ForeignKey(
+        RecurringCreditGrant, on_delete=models.PROTECT, null=True, editable=False, related_name="grants", db_index=False
+    )
+    period = models.PositiveIntegerField(null=True, editable=False, help_text="0, 1, 2 … of the recurring grant.")
+    rolled_over_from = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, editable=False, related_name="rolled_over_to", db_index=False
+    )
+    settles_at = models.DateTimeField(null=True, editable=False)
     metadata = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(editable=False)
     updated_at = models.DateTimeField(editable=False)
@@ -87,6 +132,7 @@ class CreditGrant(models.Model):
             models.Index(fields=["customer", "-created_at"], name="credit_grant_of_customer"),
             models.Index(fields=["customer"], condition=Q(balance__gt=0), name="credit_grant_unused"),
             models.Index(fields=["expires_at"], condition=Q(balance__gt=0), name="credit_grant_to_expire"),
+            models.Index(fields=["settles_at"], condition=Q(settles_at__isnull=False), name="credit_grant_to_settle"),
         )
         constraints = (
             models.CheckConstraint(
@@ -109,6 +155,25 @@ class CreditGrant(models.Model):
             models.CheckConstraint(
                 condition=Q(voided_at__isnull=True) | Q(balance=0), name="credit_grant_voided_has_nothing_left"
             ),
+            models.UniqueConstraint(
+                fields=["recurring", "period"],
+                condition=Q(recurring__isnull=False, rolled_over_from=None),
+                name="credit_grant_one_a_period",
+            ),
+            models.UniqueConstraint(
+                fields=["rolled_over_from"],
+                condition=Q(rolled_over_from__isnull=False),
+                name="credit_grant_rolled_over_once",
+            ),
+            models.CheckConstraint(
+                condition=Q(recurring=None, period=None, rolled_over_from=None)
+                | Q(recurring__isnull=False, period__isnull=False),
+                name="credit_grant_of_a_period_names_it",
+            ),
+            models.CheckConstraint(
+                condition=Q(settles_at=None) | Q(expires_at__isnull=False, recurring__isnull=False, voided_at=None),
+                name="credit_grant_settles_after_its_end",
+            ),
         )
 
     def __str__(self) -> str:
@@ -125,6 +190,10 @@ class CreditGrant(models.Model):
     def has_expired(self, at: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= at
 
+    def is_over(self, at: datetime) -> bool:
+        """Whether it has expired and nothing of it waits for invoices of its time any more."""
+        return self.has_expired(at) and self.settles_at is None
+
     def state(self, at: datetime) -> str:
         """pending, granted, depleted, expired or voided; derived, not a column, as Stripe has it."""
         if self.is_voided:
@@ -139,8 +208,11 @@ class CreditGrant(models.Model):
         """Whether it can be used at `at` on an invoice whose period ends then.
 
         Stripe names the two conditions on the period; that an expired grant gives nothing from that instant, however
-        late the invoice is made, is ours (docs/decisions/0038).
+        late the invoice is made, is ours (docs/decisions/0038). One of a period pays for the invoices whose periods end
+        in its time, until it is settled (docs/decisions/0039).
         """
+        if self.settles_at is not None and self.expires_at is not None:
+            return self.effective_at < period_end <= self.expires_at
         if self.is_voided or self.has_expired(at) or self.has_expired(period_end):
             return False
         return self.effective_at <= period_end

@@ -128,7 +128,7 @@ class CustomerAdmin(VerbAdmin):
         )
 
     def update(self, row: Customer, form: CustomerForm, *, at: datetime) -> Customer:
-        return lifecycle.update_customer(row.pk, changes=form.wanted(), metadata=form.metadata_to_merge())
+        return lifecycle.update_customer(row.pk, changes=form.wanted(), metadata=form.metadata_to_merge(), at=at)
 
     @display(description="Customer", ordering="name")
     def who(self, row: Customer) -> str:

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from core.errors import InvalidRequest, NotFound
 from customers.locks import lock_customer
 from customers.models import Customer, CustomerAlias
+from webhooks.events import telling
 
 MOST_ALIASES = 2000
 LONGEST = 128
@@ -62,20 +63,20 @@ def live_names() -> tuple[QuerySet[Any], QuerySet[Any]]:
     return Customer.objects.live().order_by().values("pk"), others.values("pk")
 
 
-def set_external_id(customer_id: str, external_id: str | None) -> Customer:
+def set_external_id(customer_id: str, external_id: str | None, *, at: datetime) -> Customer:
     """Give the customer the id that the user's own systems have for it, or none.
 
     Raises NotFound, InvalidRequest (malformed, or another customer's). Locks the customer.
     """
-    return _named(customer_id, {"external_id": external_id})
+    return _named(customer_id, {"external_id": external_id}, at)
 
 
-def set_aliases(customer_id: str, aliases: Sequence[str]) -> Customer:
+def set_aliases(customer_id: str, aliases: Sequence[str], *, at: datetime) -> Customer:
     """Make these, and no others, the customer's ingest aliases. What has been counted under one stays where it is.
 
     Raises NotFound, InvalidRequest (malformed, too many, or another customer's). Locks the customer.
     """
-    return _named(customer_id, {"ingest_aliases": aliases})
+    return _named(customer_id, {"ingest_aliases": aliases}, at)
 
 
 def release_names(customer_id: str) -> Customer:
@@ -107,12 +108,13 @@ def write_names(customer: Customer, changes: Mapping[str, Any]) -> None:
         transaction.on_commit(lambda: _tell(texts), robust=True)
 
 
-def _named(customer_id: str, changes: Mapping[str, Any]) -> Customer:
+def _named(customer_id: str, changes: Mapping[str, Any], at: datetime) -> Customer:
     with transaction.atomic():
         customer = lock_customer(customer_id)
         if customer.deleted_at:
             raise NotFound("customer", customer_id)
-        write_names(customer, changes)
+        with telling("customer.updated", "customer", [customer_id], at=customer.now(at)):
+            write_names(customer, changes)
         return customer
 
 

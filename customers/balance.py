@@ -17,6 +17,7 @@ from core.errors import InvalidRequest, NotFound
 from core.money import AmountTooLarge, check_amount, is_currency
 from customers.locks import lock_customer
 from customers.models import Customer, CustomerBalanceTransaction
+from webhooks.events import telling
 
 Type = CustomerBalanceTransaction.Type
 
@@ -87,13 +88,14 @@ def adjust_balance(
         customer = _lock_live(customer_id)
         if customer.currency and customer.currency != currency:
             raise _wrong_currency(customer)
-        set_currency(customer, currency)
-        with _told_at("amount"):
+        now = customer.now(at)
+        with _told_at("amount"), telling("customer.updated", "customer", [customer_id], at=now):
+            set_currency(customer, currency, at=now)
             return change_balance(
                 customer,
                 amount,
                 type=Type.ADJUSTMENT,
-                at=customer.now(at),
+                at=now,
                 description=description,
                 metadata=metadata,
             )
@@ -135,14 +137,15 @@ def invoice_credit_balance(customer: Customer) -> dict[str, int]:
     return {customer.currency: -customer.balance} if customer.currency else {}
 
 
-def set_currency(customer: Customer, currency: str) -> None:
+def set_currency(customer: Customer, currency: str, *, at: datetime) -> None:
     """Give a locked customer its currency. Raises InvalidRequest while the balance is in another."""
     if customer.currency == currency:
         return
     if customer.balance:
         raise _wrong_currency(customer)
     customer.currency = currency
-    customer.save(update_fields=["currency"])
+    with telling("customer.updated", "customer", [customer.pk], at=at):
+        customer.save(update_fields=["currency"])
 
 
 def _wrong_currency(customer: Customer) -> InvalidRequest:
@@ -160,7 +163,14 @@ def _lock_live(customer_id: str) -> Customer:
 
 
 def _write(changes: Sequence[BalanceChange]) -> list[CustomerBalanceTransaction]:
-    """The rows of the changes, each going on from the one before it."""
+    """The rows of the changes, each going on from the one before it; their customers change at one time."""
+    if not changes:
+        return []
+    with telling("customer.updated", "customer", [change.customer_id for change in changes], at=changes[0].at):
+        return _write_rows(changes)
+
+
+def _write_rows(changes: Sequence[BalanceChange]) -> list[CustomerBalanceTransaction]:
     ends = _ends({change.customer_id for change in changes})
     rows = []
     for change in changes:

@@ -17,6 +17,7 @@ from customers.locks import lock_customer
 from customers.models import Customer, InvoicePrefix, NumberSeries, TestClock
 from customers.numbers import per_account
 from customers.watch import settle
+from webhooks.events import record, telling
 
 CUSTOMERS_PER_CLOCK = 3  # as Stripe allows
 PREFIX_FORM = re.compile(r"^[A-Z0-9]{1,12}$")
@@ -47,10 +48,11 @@ def create_customer(*, at: datetime, test_clock: str | None = None, **fields: An
         if names:
             write_names(customer, names)
         settle(customer.pk)
+        record("customer.created", "customer", customer, at=customer.created_at)
         return customer
 
 
-def update_customer(customer_id: str, *, changes: dict[str, Any], metadata: Given = None) -> Customer:
+def update_customer(customer_id: str, *, changes: dict[str, Any], at: datetime, metadata: Given = None) -> Customer:
     """Set the given fields, and `NAMES`, of a customer and merge `metadata` in.
 
     Raises NotFound, InvalidRequest (prefix or name taken or malformed). Locks the customer.
@@ -71,9 +73,10 @@ def update_customer(customer_id: str, *, changes: dict[str, Any], metadata: Give
         for name, value in columns.items():
             setattr(customer, name, value)
         customer.metadata = merge(customer.metadata, metadata)
-        customer.save(update_fields=[*columns, "metadata"])
-        if names:
-            write_names(customer, names)
+        with telling("customer.updated", "customer", [customer_id], at=customer.now(at)):
+            customer.save(update_fields=[*columns, "metadata"])
+            if names:
+                write_names(customer, names)
         if metadata is not None:
             settle(customer.pk)
         return customer
@@ -90,6 +93,7 @@ def delete_customer(customer_id: str, *, at: datetime) -> Customer:
             raise NotFound("customer", customer_id)
         for act in _before_delete:
             act(customer, customer.now(at))
+        record("customer.deleted", "customer", customer, at=customer.now(at))
         customer.deleted_at = customer.now(at)
         customer.save(update_fields=["deleted_at"])
         settle(customer.pk)

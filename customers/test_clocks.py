@@ -11,6 +11,7 @@ from core import timeline
 from core.errors import InvalidRequest, NotFound
 from customers.lifecycle import delete_customer
 from customers.models import TestClock
+from webhooks.events import record
 
 DELETES_AFTER = timedelta(days=30)
 LONGEST_ADVANCE = timedelta(days=731)  # two years, for a clock without subscriptions
@@ -34,7 +35,12 @@ def create_test_clock(*, frozen_time: datetime, at: datetime, name: str = "") ->
     """
     if settings.LIVEMODE:
         raise InvalidRequest("Test clocks exist in test mode only.")
-    return TestClock.objects.create(name=name, frozen_time=frozen_time, created_at=at, deletes_after=at + DELETES_AFTER)
+    with transaction.atomic():
+        clock = TestClock.objects.create(
+            name=name, frozen_time=frozen_time, created_at=at, deletes_after=at + DELETES_AFTER
+        )
+        _tell("created", clock, at)
+    return clock
 
 
 def start_advance(clock_id: str, *, frozen_time: datetime) -> TestClock:
@@ -57,6 +63,7 @@ def start_advance(clock_id: str, *, frozen_time: datetime) -> TestClock:
         clock.status = TestClock.Status.ADVANCING
         clock.target_frozen_time = frozen_time
         clock.save(update_fields=["status", "target_frozen_time"])
+        _tell("advancing", clock, clock.frozen_time)
         return clock
 
 
@@ -86,6 +93,7 @@ def delete_test_clock(clock_id: str, *, at: datetime) -> TestClock:
             raise InvalidRequest("The test clock is advancing; it can be deleted when it is ready.")
         for customer in clock.customers.live():
             delete_customer(customer.pk, at=at)
+        _tell("deleted", clock, at)
         clock.deleted_at = at
         clock.save(update_fields=["deleted_at"])
         return clock
@@ -128,6 +136,7 @@ def _run_next_instant(clock: TestClock, target: datetime) -> Step | None:
     if instant is None or instant > target:
         clock.frozen_time, clock.status, clock.target_frozen_time = target, TestClock.Status.READY, None
         clock.save(update_fields=["frozen_time", "status", "target_frozen_time"])
+        _tell("ready", clock, target)
         return None
     if instant > clock.frozen_time:
         clock.frozen_time = instant
@@ -141,6 +150,14 @@ def _run_next_instant(clock: TestClock, target: datetime) -> Step | None:
 
 
 def _fail(clock_id: str) -> None:
-    TestClock.objects.filter(pk=clock_id, status=TestClock.Status.ADVANCING).update(
-        status=TestClock.Status.INTERNAL_FAILURE, target_frozen_time=None
-    )
+    with transaction.atomic():
+        clock = TestClock.objects.select_for_update().filter(pk=clock_id, status=TestClock.Status.ADVANCING).first()
+        if clock is None:
+            return
+        clock.status, clock.target_frozen_time = TestClock.Status.INTERNAL_FAILURE, None
+        clock.save(update_fields=["status", "target_frozen_time"])
+        _tell("internal_failure", clock, clock.frozen_time)
+
+
+def _tell(what: str, clock: TestClock, at: datetime) -> None:
+    record(f"test_helpers.test_clock.{what}", "test_helpers.test_clock", clock, at=at)

@@ -59,7 +59,7 @@ class CustomerView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
-        customer = lifecycle.update_customer(id, changes=_fields(given), metadata=given.get("metadata"))
+        customer = lifecycle.update_customer(id, changes=_fields(given), metadata=given.get("metadata"), at=clock.now())
         if "balance" in given:
             customer = balance.set_balance(id, given["balance"], at=clock.now())
         return self.answer(customer)

@@ -1,7 +1,7 @@
 """Whose usage is evaluated as it comes, and who has to be evaluated again (docs/decisions/0037).
 
-Usage of a watched customer is shown to the observers (`meters/observers.py`) in the transaction that stores it; usage of
-the others is stored without a question more.
+Usage of a watched customer is shown to the observers (`meters/observers.py`) in the transaction that stores it; usage
+of the others is stored without a question more.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -88,6 +88,6 @@ def mark(customer_refs: Sequence[int], *, at: datetime, of_usage: bool = False) 
     )
 
 
-def _sql(sql: str, params: Sequence[object] = ()) -> None:
+def _sql(sql: str, params: Sequence[str] = ()) -> None:
     with connection.cursor() as cursor:
         cursor.execute(sql, params)

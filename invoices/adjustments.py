@@ -13,6 +13,7 @@ from invoices.models import Invoice, InvoiceItem
 from invoices.pause import keep_paused, settle_paused
 from invoices.write import computed_invoice, insert_invoices, new_invoice
 from subscriptions.models import Subscription
+from webhooks.events import telling
 
 
 def invoice_items(subscription: Subscription, items: Sequence[InvoiceItem], *, at: datetime) -> Invoice:
@@ -27,10 +28,11 @@ def invoice_items(subscription: Subscription, items: Sequence[InvoiceItem], *, a
         period_end=max(item.period_end for item in items),
     )
     computed = [computed_invoice(invoice, content)]
-    if keep_paused([invoice]):
+    if keep_paused([invoice], at=at):
         freeze(computed, at)
     insert_invoices(computed)
     settle_paused([invoice], at=at)
     subscription.latest_invoice = invoice.pk
-    update_models(Subscription, [subscription], ["latest_invoice"])
+    with telling("customer.subscription.updated", "subscription", [subscription.pk], at=at):
+        update_models(Subscription, [subscription], ["latest_invoice"])
     return invoice

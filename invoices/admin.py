@@ -17,7 +17,8 @@ from core.admin import VerbAdmin, VerbInline
 from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
 from core.errors import BillingError
-from core.money import format_minor, format_unit_price, plain
+from core.foresight import foresee
+from core.money import format_minor
 from core.panels import Panel, show_on
 from customers.models import Customer
 from invoices import credit_note_admin as credit_note_admin  # it enters its pages
@@ -30,11 +31,13 @@ from invoices.item_admin import choices_of
 from invoices.item_admin_forms import InvoiceForm, LineForm, LineFormSet
 from invoices.late_usage_admin import LateUsageAdmin as LateUsageAdmin  # for Django to find it
 from invoices.lines import add_lines
-from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.models import Invoice, InvoiceItem
+from invoices.outcome import DRAFTS, SCHEDULES, SUBSCRIPTIONS
 from invoices.preview import NothingUpcoming, preview_next
-from invoices.summary import summarize
+from invoices.shown import shown
+from invoices.terms_admin import DraftTermsForm as DraftTermsForm  # its module enters a button
 from meters.models import MeterEvent
-from subscriptions.models import Subscription
+from subscriptions.models import Subscription, SubscriptionSchedule
 
 Status = Invoice.Status
 LABELS = {"Draft": "info", "Open": "warning", "Paid": "success", "Void": None, "Uncollectible": "danger"}
@@ -185,62 +188,29 @@ def facts_of(invoice: Invoice, at: datetime) -> dict[str, Any]:
 
 
 def lines_of(invoice: Invoice, at: datetime) -> dict[str, Any]:
-    return _shown(invoice, list(invoice.lines.select_related("meter").order_by("position")))
-
-
-def _shown(invoice: Invoice, lines: list[InvoiceLine]) -> dict[str, Any]:
-    """The lines of an invoice and what stands below them."""
-    summary = [
-        {"label": row.label, "words": format_minor(row.amount, invoice.currency), "is_total": row.is_total}
-        for row in summarize(invoice, lines)
-    ]
-    return {"lines": [line_words(line) for line in lines], "summary": summary}
-
-
-def line_words(line: InvoiceLine) -> dict[str, Any]:
-    """A line, stored or previewed, as pages show it."""
-    each = line.unit_amount_decimal
-    return {
-        "line": line,
-        "quantity": "–" if line.kind == InvoiceLine.Kind.FLAT else plain(line.quantity),
-        "unit_amount": "–" if each is None else format_unit_price(each, line.currency),
-        "amount": format_minor(line.amount, line.currency),
-        "shares": _shares(line),
-        "usage": None if line.usage_quantity is None else plain(line.usage_quantity),
-    }
-
-
-def _shares(line: InvoiceLine) -> list[str]:
-    """What of a line's amount is taken off, and what tax is on it."""
-    figures = (
-        ("discount", -line.discount_total),
-        ("credits", -line.credit_total),
-        ("tax", line.tax_total),
-        ("tax included", line.inclusive_tax_total),
-    )
-    return [f"{label} {format_minor(amount, line.currency)}" for label, amount in figures if amount]
+    return shown(invoice, list(invoice.lines.select_related("meter").order_by("position")))
 
 
 def upcoming_of(customer: Customer, at: datetime) -> dict[str, Any]:
     """What each running subscription's next invoice would be with the usage so far."""
-    shown = []
+    found = []
     for subscription in customer.subscriptions.running().select_related("customer__test_clock"):
         try:
             invoice, lines = preview_next(subscription, at=at)
         except NothingUpcoming:
             continue
         except BillingError as error:
-            shown.append({"subscription": subscription, "problem": error.message})
+            found.append({"subscription": subscription, "problem": error.message})
             continue
-        shown.append(
+        found.append(
             {
                 "subscription": subscription,
                 "invoice": invoice,
-                **_shown(invoice, lines),
+                **shown(invoice, lines),
                 "total": format_minor(invoice.total, invoice.currency),
             }
         )
-    return {"upcoming": shown}
+    return {"upcoming": found}
 
 
 def invoices_of(customer: Customer, at: datetime) -> dict[str, Any]:
@@ -269,6 +239,9 @@ def _listed(invoices: Any, query: str) -> dict[str, Any]:
     return {"rows": rows, "query": query, "more": len(rows) == LATEST}
 
 
+foresee(Subscription, SUBSCRIPTIONS)
+foresee(SubscriptionSchedule, SCHEDULES)
+foresee(Invoice, DRAFTS)
 show_on(Invoice, Panel("Invoice", "invoices/admin/_facts.html", facts_of, order=10))
 show_on(Invoice, Panel("Lines", "invoices/admin/_lines.html", lines_of, order=20))
 show_on(Customer, Panel("Upcoming invoice", "invoices/admin/_upcoming.html", upcoming_of, order=20))

@@ -16,6 +16,7 @@ from pricing.redeem import Sale
 from subscriptions.biller import BilledFor, PendingItem
 from subscriptions.models import ItemPeriod, Subscription, SubscriptionItem
 from subscriptions.periods import Period
+from webhooks.events import record_many
 
 
 class InvoiceBiller:
@@ -38,6 +39,7 @@ class InvoiceBiller:
         for row, item in zip(rows, items, strict=True):
             if item.discounts:
                 _discount(subscription, row, item, at)
+        record_many("invoiceitem.created", "invoiceitem", rows, at=at)
         return [row.pk for row in rows]
 
     def invoice_now(

@@ -25,6 +25,7 @@ from subscriptions.pause import hold_back
 from subscriptions.period_models import ItemPeriodQuerySet
 from subscriptions.slices import close_slices, next_slice
 from subscriptions.trials import Missing, follow_trial, what_follows
+from webhooks.events import record_many, telling
 
 Kind, Outcome, Reason = ItemPeriod.Kind, ItemPeriod.Outcome, Invoice.BillingReason
 
@@ -73,9 +74,11 @@ def close_period(subscription_id: str, at: datetime) -> Invoice | None:
 
 def close_many(subscription_ids: Sequence[str], at: datetime) -> set[str]:
     """The same for those of these subscriptions that nobody else is at work on, all or none; returns which had due
-    periods."""
+    periods. Those of one customer are closed in the order given: the first uses the customer's credits first."""
+    places = {id: place for place, id in enumerate(subscription_ids)}
     with transaction.atomic():
         closings = find_closings(lock_subscriptions(subscription_ids, skip_locked=True), at)
+        closings.sort(key=lambda closing: places[closing.subscription.pk])
         for some in one_per_customer(closings, lambda closing: closing.subscription.customer_id):
             close(some, at)
         return {closing.subscription.pk for closing in closings}
@@ -86,6 +89,14 @@ def close(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
     locks under which they were found."""
     if not closings:
         return []
+    with telling("customer.subscription.updated", "subscription", [one.subscription.pk for one in closings], at=at):
+        invoices = _close(closings, at)
+        over = [one.subscription for one in closings if one.is_over]
+        record_many("customer.subscription.deleted", "subscription", over, at=at)
+    return invoices
+
+
+def _close(closings: Sequence[Closing], at: datetime) -> list[Invoice]:
     close_slices(
         (period for closing in closings for period in closing.ended if period.kind == Kind.REGULAR),
         at=at,
@@ -173,7 +184,7 @@ def _end_those_that_are_over(closings: Sequence[Closing]) -> None:
     for closing in without:
         if closing.subscription.pk not in running:
             closing.is_over = True
-            stop_advancing(closing.subscription)
+            stop_advancing(closing.subscription, at=closing.boundary)
             end(closing.subscription, at=closing.boundary)
 
 
@@ -241,7 +252,8 @@ def name_latest(computed: Iterable[Computed]) -> None:
     update_models(Subscription, subscriptions, ["latest_invoice"])
 
 
-def stop_advancing(subscription: Subscription) -> None:
+def stop_advancing(subscription: Subscription, *, at: datetime) -> None:
     """On cancellation the subscription's drafts and open invoices no longer advance by themselves."""
     unsettled = subscription.invoices.filter(status__in=[Invoice.Status.DRAFT, Invoice.Status.OPEN])
-    unsettled.update(auto_advance=False, automatically_finalizes_at=None)
+    with telling("invoice.updated", "invoice", list(unsettled.values_list("pk", flat=True)), at=at):
+        unsettled.update(auto_advance=False, automatically_finalizes_at=None)

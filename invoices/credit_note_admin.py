@@ -48,7 +48,7 @@ class CreditNoteAdmin(VerbAdmin):
 
     def update(self, row: CreditNote, form: CreditNoteForm, *, at: datetime) -> CreditNote:
         memo = form.changes().get("memo")
-        return credit_notes.update_credit_note(row.pk, memo=memo, metadata=form.metadata_to_merge())
+        return credit_notes.update_credit_note(row.pk, memo=memo, metadata=form.metadata_to_merge(), at=at)
 
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: CreditNote) -> str:

@@ -166,7 +166,7 @@ def _custom(n: int, given: Mapping[str, Any], invoice: Invoice) -> CreditNoteLin
 
 def _row(n: int, line: InvoiceLine, share: Share, **fields: Any) -> CreditNoteLine:
     by_quantity = fields.get("quantity") is not None
-    return CreditNoteLine(
+    row = CreditNoteLine(
         position=n,
         invoice_line=line,
         description=line.description,
@@ -175,6 +175,10 @@ def _row(n: int, line: InvoiceLine, share: Share, **fields: Any) -> CreditNoteLi
         **fields,
         **_columns(share),
     )
+    # Each share of the line keeps its place, and the transaction that has booked it.
+    for mine, of_line in zip(row.credit_amounts, line.credit_amounts, strict=True):
+        mine["transaction"] = of_line["transaction"]
+    return row
 
 
 def _columns(share: Share) -> dict[str, Any]:

@@ -113,7 +113,7 @@ class NotePretaxCredits(objects.WireField):
     schema_type = {"type": "array", "items": {"type": "object"}}
 
     def to_representation(self, value: CreditNote) -> list[dict[str, Any]]:
-        credits = _added_up(value, "credit_amounts", "credit_grant")
+        credits = (share for line in shown_lines(value) for share in line.credit_amounts)
         return pretax_credits(_added_up(value, "discount_amounts", "discount"), credits)
 
 

@@ -42,7 +42,9 @@ class CreditNoteView(ResourceView):
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
         memo = (given["memo"] or "") if "memo" in given else None
-        return self.answer(credit_notes.update_credit_note(id, memo=memo, metadata=given.get("metadata")))
+        return self.answer(
+            credit_notes.update_credit_note(id, memo=memo, metadata=given.get("metadata"), at=clock.now())
+        )
 
     def void(self, request: Request, id: str) -> Response:
         return self.answer(credit_notes.void_credit_note(id, at=clock.now()))

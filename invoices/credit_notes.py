@@ -15,6 +15,8 @@ from invoices.credit_note_lines import Asked
 from invoices.finalize import lock_invoice
 from invoices.models import CreditNote, CreditNoteLine, Invoice
 from invoices.overdue import settle_overdue
+from invoices.told import tell_paid
+from webhooks.events import record, telling
 
 CHANGED = (
     "amount_due",
@@ -41,11 +43,8 @@ def issue_credit_note(invoice_id: str, asked: Asked, *, at: datetime) -> CreditN
         _credit_balance(note)
         note.save(force_insert=True)
         CreditNoteLine.objects.bulk_create(drafted.lines)
-        invoice.post_payment_credit_notes_amount += note.post_payment_amount
-        _lower_due(invoice, note.pre_payment_amount)
-        if invoice.status == Invoice.Status.OPEN and not invoice.amount_remaining:
-            invoice.status, invoice.paid_at, invoice.auto_advance = Invoice.Status.PAID, note.created_at, False
-        invoice.save(update_fields=CHANGED)
+        record("credit_note.created", "credit_note", note, at=note.created_at)
+        _lower(invoice, note)
         if invoice.status == Invoice.Status.PAID:
             settle_overdue(invoice, at=note.created_at)
         return note
@@ -75,18 +74,21 @@ def void_credit_note(note_id: str, *, at: datetime) -> CreditNote:
         assert not note.post_payment_amount, "an invoice with such a note is paid"
         note.status, note.voided_at = CreditNote.Status.VOID, note.customer.now(at)
         note.save(update_fields=["status", "voided_at"])
-        _lower_due(note.invoice, -note.pre_payment_amount)
-        note.invoice.save(update_fields=CHANGED)
+        record("credit_note.voided", "credit_note", note, at=note.voided_at)
+        with telling("invoice.updated", "invoice", [note.invoice.pk], at=note.voided_at):
+            _lower_due(note.invoice, -note.pre_payment_amount)
+            note.invoice.save(update_fields=CHANGED)
         return note
 
 
-def update_credit_note(note_id: str, *, memo: str | None = None, metadata: Given = None) -> CreditNote:
+def update_credit_note(note_id: str, *, at: datetime, memo: str | None = None, metadata: Given = None) -> CreditNote:
     """Set the memo (None leaves it) and merge `metadata` in. Raises NotFound. Locks the customer."""
     with transaction.atomic():
         note = _lock(note_id)
         note.memo = note.memo if memo is None else memo
         note.metadata = merge(note.metadata, metadata)
-        note.save(update_fields=["memo", "metadata"])
+        with telling("credit_note.updated", "credit_note", [note_id], at=note.customer.now(at)):
+            note.save(update_fields=["memo", "metadata"])
         return note
 
 
@@ -99,6 +101,21 @@ def _lock(note_id: str) -> CreditNote:
     note = CreditNote.objects.select_for_update(no_key=True).get(pk=note_id)
     note.invoice, note.customer = invoice, invoice.customer
     return note
+
+
+def _lower(invoice: Invoice, note: CreditNote) -> None:
+    """Let the invoice owe less by what the note credits; with nothing left to pay it is paid."""
+    at = note.created_at
+    is_settled = False
+    with telling("invoice.updated", "invoice", [invoice.pk], at=at):
+        invoice.post_payment_credit_notes_amount += note.post_payment_amount
+        _lower_due(invoice, note.pre_payment_amount)
+        if invoice.status == Invoice.Status.OPEN and not invoice.amount_remaining:
+            invoice.status, invoice.paid_at, invoice.auto_advance = Invoice.Status.PAID, at, False
+            is_settled = True
+        invoice.save(update_fields=CHANGED)
+    if is_settled:
+        tell_paid(invoice, at=at, by_us=False)
 
 
 def _lower_due(invoice: Invoice, amount: int) -> None:

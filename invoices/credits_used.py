@@ -1,7 +1,7 @@
 """Books what final invoices have used of credit grants, and gives back what void ones had. Callers hold the locks of
 the customers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -22,15 +22,15 @@ def book_credits(invoices: Sequence[Invoice]) -> None:
         at = using[line.invoice_id].finalized_at
         assert at is not None, "selected"
         for share in line.credit_amounts:
-            used = Decimal(share["quantity"] if "quantity" in share else share["amount"])
             changes.append(
                 Change(
                     share["credit_grant"],
                     CreditTransaction.Type.CREDITS_APPLIED,
-                    -used,
+                    -used_of(share),
                     at,
                     invoice=line.invoice_id,
                     invoice_line=line.pk,
+                    id=share["transaction"],
                 )
             )
     ledger.apply_credits(changes)
@@ -40,3 +40,8 @@ def return_credits(invoice: Invoice, *, at: datetime) -> None:
     """Give back what an invoice that is void now had used."""
     if invoice.credit_total or invoice.lines.exclude(credit_amounts=[]).exists():
         ledger.reinstate([invoice.pk], at=at)
+
+
+def used_of(share: Mapping[str, str | int]) -> Decimal:
+    """What a line uses of a grant: money, or units of a meter where the grant is in these."""
+    return Decimal(share.get("quantity", share["amount"]))

@@ -19,12 +19,14 @@ from invoices.items import erase, find_subscription, lock_live_customer
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.numbering import check_number
 from invoices.rebuild import MOST_ITEMS, rebuild_draft
+from invoices.told import tell
 from invoices.write import computed_invoice, insert_invoices, new_invoice
 from pricing.discount_models import Discount
 from pricing.discounts import Owner, set_discounts
 from pricing.redeem import Sale, Wish
 from pricing.tax_rates import find_tax_rates
 from subscriptions.models import Subscription
+from webhooks.events import telling
 
 SEND = Subscription.CollectionMethod.SEND_INVOICE
 FARTHEST = timedelta(days=5 * 365 + 1)  # five years, as Stripe allows
@@ -65,7 +67,7 @@ def create_invoice(new: NewInvoice, *, at: datetime) -> Invoice:
         (content,) = gather([Wanted(customer, at, subscription, items=items, invoice=invoice)])
         insert_invoices([computed_invoice(invoice, content)])
         if not customer.currency:
-            set_currency(customer, invoice.currency)
+            set_currency(customer, invoice.currency, at=at)
         return invoice
 
 
@@ -91,11 +93,12 @@ def update_invoice(
                 param=min(fixed),
             )
         at = invoice.customer.now(at)
-        _apply(invoice, changes, at=at)
-        invoice.metadata = merge(invoice.metadata, metadata)
-        _place_discounts(invoice, discounts, at=at)
-        invoice.save()
-        return rebuild_draft(invoice) if wanted & {"discounts", "default_tax_rates"} else invoice
+        with telling("invoice.updated", "invoice", [invoice_id], at=at):
+            _apply(invoice, changes, at=at)
+            invoice.metadata = merge(invoice.metadata, metadata)
+            _place_discounts(invoice, discounts, at=at)
+            invoice.save()
+            return rebuild_draft(invoice) if wanted & {"discounts", "default_tax_rates"} else invoice
 
 
 def delete_invoice(invoice_id: str, *, at: datetime) -> None:
@@ -112,6 +115,7 @@ def delete_invoice(invoice_id: str, *, at: datetime) -> None:
         if invoice.subscription_id is not None and invoice.from_invoice_id is None:
             raise InvalidRequest("You can't delete invoices of subscriptions. Finalize it, and void it then.")
         at = invoice.customer.now(at)
+        tell("deleted", invoice, at=at)
         InvoiceLine.objects.filter(invoice=invoice).delete()
         erase(list(InvoiceItem.objects.filter(invoice=invoice, made_on_invoice=True)), at=at)
         InvoiceItem.objects.filter(invoice=invoice).update(invoice=None, added_position=None)

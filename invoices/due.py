@@ -53,7 +53,7 @@ def _finalize(invoice_id: str, at: datetime) -> object:
     try:
         return finalize_if_due(invoice_id, at)
     except InvalidRequest as error:
-        return note_failure(invoice_id, error)
+        return note_failure(invoice_id, error, at=at)
 
 
 # At one instant an earlier period's invoice is finalized before the next period is closed.

@@ -21,6 +21,7 @@ from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.numbering import number_invoices
 from invoices.pause import keep_paused, settle_paused
 from invoices.revised import void_revised
+from invoices.told import tell, tell_finalized
 from invoices.write import TOTALS, Computed, computed_invoice, rewrite_drafts
 from pricing.discounts import spend
 from subscriptions.models import ItemPeriod
@@ -81,7 +82,7 @@ def finalize_if_due(invoice_id: str, at: datetime) -> Invoice | None:
         invoice = lock_invoice(invoice_id)
         if not Invoice.objects.to_finalize(at).filter(pk=invoice.pk).exists():
             return None
-        return finalize_draft(invoice, at=at) if keep_paused([invoice]) else invoice
+        return finalize_draft(invoice, at=at) if keep_paused([invoice], at=at) else invoice
 
 
 def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
@@ -93,11 +94,11 @@ def finalize_many(invoice_ids: Sequence[str], at: datetime) -> set[str]:
         invoices = list(due.select_for_update(no_key=True).order_by("automatically_finalizes_at", "pk"))
         for invoice in invoices:
             invoice.customer = customers[invoice.customer_id]
-        finalize_drafts(keep_paused(invoices), at=at)
+        finalize_drafts(keep_paused(invoices, at=at), at=at)
         return {invoice.pk for invoice in invoices}
 
 
-def note_failure(invoice_id: str, error: BillingError) -> Invoice:
+def note_failure(invoice_id: str, error: BillingError, *, at: datetime) -> Invoice:
     """Say on a draft why it cannot be finalized, and let it no longer advance by itself. Locks the customer."""
     with transaction.atomic():
         invoice = lock_invoice(invoice_id)
@@ -110,6 +111,7 @@ def note_failure(invoice_id: str, error: BillingError) -> Invoice:
         }
         invoice.auto_advance, invoice.automatically_finalizes_at = False, None
         invoice.save(update_fields=["last_finalization_error", "auto_advance", "automatically_finalizes_at"])
+        tell("finalization_failed", invoice, at=at)
         return invoice
 
 
@@ -124,10 +126,11 @@ def finalize_drafts(invoices: Sequence[Invoice], *, at: datetime) -> None:
     for some in one_per_customer(invoices, lambda invoice: invoice.customer_id):
         void_revised(some, at=at)
         computed = compute_drafts(some, at)
-        rewrite_drafts(computed)
+        rewrite_drafts(computed, final=True)
         freeze(computed, at)
         update_models(Invoice, some, WRITTEN)
         book_credits([each.invoice for each in computed if each.built.totals.credits])
+        tell_finalized(some, at=at)
         settle_paused(some, at=at)
 
 

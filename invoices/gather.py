@@ -17,6 +17,7 @@ from invoices.build import Billable, Billed, Content, ItemCharge, UsageRead
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.modifiers import Modifiers
 from invoices.totals import Credit, Discount
+from meters.aggregations import AGGREGATIONS
 from meters.usage import Usage
 from meters.usage_many import Question, usage_many
 from pricing.records import usage_of
@@ -32,8 +33,9 @@ class Wanted:
     """What an invoice is to bill, before any of it is priced, in the order of the lines: invoice items, slices of a
     subscription, and invoice items that were added to the invoice later.
 
-    `at` is when the invoice is made. `until` reads usage up to an instant only. `invoice` is the draft that is built
-    again, if there is one. `ends_at` is the end of the invoice's period, if it is another than `at`.
+    `at` is when the invoice is made. `until` reads usage up to an instant only, and `levels_until` only that of levels,
+    which add up while nothing is sent. `invoice` is the draft that is built again, if there is one. `ends_at` is the
+    end of the invoice's period, if it is another than `at`.
     """
 
     customer: Customer
@@ -43,6 +45,7 @@ class Wanted:
     items: Sequence[InvoiceItem] = ()
     added: Sequence[InvoiceItem] = ()
     until: datetime | None = None
+    levels_until: datetime | None = None
     invoice: Invoice | None = None
     ends_at: datetime | None = None
 
@@ -99,10 +102,13 @@ class _Read:
     grants: Mapping[str, Sequence[CreditGrant]]
 
 
-def gather(wanted: Sequence[Wanted], *, at: datetime | None = None) -> list[Content]:
+def gather(
+    wanted: Sequence[Wanted], *, at: datetime | None = None, grants: Mapping[str, Sequence[CreditGrant]] | None = None
+) -> list[Content]:
     """The contents of these invoices, in their order, with every event acknowledged before this call.
 
-    `at` is when drafts are built again; else that is when they are made.
+    `at` is when drafts are built again; else that is when they are made. `grants` are what there is to pay with, by
+    customer, where that is not for this to read.
     """
     if not wanted:
         return []
@@ -114,7 +120,8 @@ def gather(wanted: Sequence[Wanted], *, at: datetime | None = None) -> list[Cont
             *((item.price_id, item.currency) for item in (*each.items, *each.added) if item.price_id),
         )
     )
-    grants = grants_with_balance({each.customer.pk for each in wanted if each.slices})
+    if grants is None:
+        grants = grants_with_balance({each.customer.pk for each in wanted if each.slices})
     read = _Read(prices, _usage(wanted, prices), _billed(wanted), _modifiers(wanted), grants)
     return [_content(each, read, at or each.at) for each in wanted]
 
@@ -226,7 +233,8 @@ def _usage(wanted: Sequence[Wanted], prices: Mapping[PriceIn, PriceSnapshot]) ->
             price = prices[slice_.price_id, each.currency]
             if price.meter is None or slice_.kind != Kind.REGULAR:
                 continue
-            end = min(slice_.ends_at, each.until) if each.until else slice_.ends_at
+            until = (AGGREGATIONS[price.meter.formula].held and each.levels_until) or each.until
+            end = min(slice_.ends_at, until) if until else slice_.ends_at
             only = usage_of(slice_.item_id, of_records=price.takes_usage_records)
             asked[slice_.pk] = Question(price.meter, each.customer, slice_.starts_at, max(slice_.starts_at, end), only)
     return dict(zip(asked, usage_many(list(asked.values())), strict=True))

@@ -59,7 +59,7 @@ def end_invoice(subscription: Subscription, *, at: datetime, invoice_now: bool) 
     for period in periods:
         if not period.is_cut:
             end_slice(period, at)
-    stop_advancing(subscription)
+    stop_advancing(subscription, at=at)
     used = [period for period in periods if period.price.is_metered and period.kind == Kind.REGULAR]
     others = [period for period in periods if period not in used]
     close_slices(used, at=at, outcome=Outcome.INVOICED if invoice_now else Outcome.DISCARDED)
@@ -108,7 +108,7 @@ def _invoice(
         **fields,
     )
     computed = [computed_invoice(invoice, content)]
-    if keep_paused([invoice]) and not is_later:
+    if keep_paused([invoice], at=at) and not is_later:
         freeze(computed, at)
     insert_invoices(computed)
     settle_paused([invoice], at=at)

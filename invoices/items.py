@@ -18,6 +18,7 @@ from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.rebuild import MOST_ITEMS, next_position, rebuild_draft
 from pricing.discount_models import Discount
 from subscriptions.models import Subscription
+from webhooks.events import record, record_many, telling
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,12 @@ def create_item(new: NewItem, *, at: datetime) -> InvoiceItem:
             created_at=at,
         )
         check_room(item, invoice)
-        make(item, new.wish, at=at)
-        if not customer.currency:
-            set_currency(customer, currency)
-        if invoice:
-            rebuild_draft(invoice)
+        with telling("invoice.updated", "invoice", [invoice.pk] if invoice else [], at=at):
+            make(item, new.wish, at=at)
+            if not customer.currency:
+                set_currency(customer, currency, at=at)
+            if invoice:
+                rebuild_draft(invoice)
         return item
 
 
@@ -68,9 +70,11 @@ def update_item(item_id: str, wish: Wish, *, at: datetime) -> InvoiceItem:
     """
     with transaction.atomic():
         item = lock_item(item_id)
-        change(item, wish, at=item.customer.now(at))
-        if item.invoice:
-            rebuild_draft(item.invoice)
+        at = item.customer.now(at)
+        with telling("invoice.updated", "invoice", [item.invoice.pk] if item.invoice else [], at=at):
+            change(item, wish, at=at)
+            if item.invoice:
+                rebuild_draft(item.invoice)
         return item
 
 
@@ -81,10 +85,11 @@ def delete_item(item_id: str, *, at: datetime) -> None:
     """
     with transaction.atomic():
         item = lock_item(item_id)
-        invoice = item.invoice
-        erase([item], at=item.customer.now(at))
-        if invoice:
-            rebuild_draft(invoice)
+        invoice, at = item.invoice, item.customer.now(at)
+        with telling("invoice.updated", "invoice", [invoice.pk] if invoice else [], at=at):
+            erase([item], at=at)
+            if invoice:
+                rebuild_draft(invoice)
 
 
 def make(item: InvoiceItem, wish: Wish, *, at: datetime) -> None:
@@ -94,6 +99,7 @@ def make(item: InvoiceItem, wish: Wish, *, at: datetime) -> None:
     set_terms(item, wish, at=at)
     item.save(force_insert=True)
     set_item_discounts(item, wish, at=at)
+    record("invoiceitem.created", "invoiceitem", item, at=at)
 
 
 def change(item: InvoiceItem, wish: Wish, *, at: datetime) -> None:
@@ -106,6 +112,7 @@ def change(item: InvoiceItem, wish: Wish, *, at: datetime) -> None:
 def erase(items: Sequence[InvoiceItem], *, at: datetime) -> None:
     """Delete items of drafts, or pending ones, with their lines and discounts."""
     ids = [item.pk for item in items]
+    record_many("invoiceitem.deleted", "invoiceitem", items, at=at)
     InvoiceLine.objects.filter(invoice_item__in=ids).delete()
     Discount.objects.filter(invoice_item__in=ids, removed_at=None).update(removed_at=at)
     InvoiceItem.objects.filter(pk__in=ids).delete()

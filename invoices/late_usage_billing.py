@@ -24,6 +24,7 @@ from invoices.taxes import tax_lines
 from meters.usage import Usage
 from pricing.models import Price
 from pricing.snapshots import terms_kept
+from webhooks.events import record_many
 
 Rule, State = Customer.LateUsage, LateUsage.State
 MOST_UNITS = 10**18
@@ -122,6 +123,7 @@ def bill_left_over(id: str, at: datetime) -> LateUsage | None:
         row.invoice_item = None
         credit(row, now)
         row.save(update_fields=["state", "invoice_item", "credited_by"])
+        record_many("invoiceitem.deleted", "invoiceitem", [item], at=now)
         item.delete()
         return row
 
@@ -215,6 +217,8 @@ def _bill_next(rows: Sequence[LateUsage], at: datetime) -> list[InvoiceItem]:
     items = [_item(row, row.customer.now(at)) for row in rows]
     for row, item in zip(rows, InvoiceItem.objects.bulk_create(items), strict=True):
         row.state, row.invoice_item = State.BILLED, item
+    if items:
+        record_many("invoiceitem.created", "invoiceitem", items, at=items[0].created_at)
     return items
 
 

@@ -96,7 +96,7 @@ class DiscountIds(objects.WireField):
 
 
 class PretaxCredits(objects.WireField):
-    """What lowers an amount before taxes: discounts, and billing credits."""
+    """What lowers an amount before taxes: discounts, and billing credits (which a final invoice names)."""
 
     schema_type = {"type": "array", "items": {"type": "object"}}
 
@@ -131,7 +131,7 @@ def pretax_credits(
         *(
             {
                 "amount": one["amount"],
-                "credit_balance_transaction": one["credit_grant"],
+                "credit_balance_transaction": one.get("transaction"),
                 "type": "credit_balance_transaction",
             }
             for one in credits

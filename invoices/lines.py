@@ -17,6 +17,7 @@ from invoices.item_terms import Wish
 from invoices.items import change, check_room, erase, make
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.rebuild import next_position, rebuild_draft
+from webhooks.events import telling
 
 
 def add_lines(invoice_id: str, lines: Sequence[Wish], *, at: datetime, metadata: Given = None) -> Invoice:
@@ -24,8 +25,7 @@ def add_lines(invoice_id: str, lines: Sequence[Wish], *, at: datetime, metadata:
 
     Raises NotFound, InvoiceNotEditable, ResourceMissing, InvalidRequest and its kin. Locks the customer.
     """
-    with transaction.atomic():
-        invoice, at = _lock_draft(invoice_id, at)
+    with transaction.atomic(), _draft(invoice_id, at) as (invoice, at):
         for number, wish in enumerate(lines):
             with _within(number):
                 _add(invoice, wish, at)
@@ -36,8 +36,7 @@ def update_lines(
     invoice_id: str, lines: Sequence[tuple[str, Wish]], *, at: datetime, metadata: Given = None
 ) -> Invoice:
     """Change lines of a draft, named by their ids. Raises the same; also where a line is no invoice item's."""
-    with transaction.atomic():
-        invoice, at = _lock_draft(invoice_id, at)
+    with transaction.atomic(), _draft(invoice_id, at) as (invoice, at):
         for number, (line_id, wish) in enumerate(lines):
             with _within(number):
                 change(_item_of(invoice, line_id, param="id"), wish, at=at)
@@ -46,8 +45,7 @@ def update_lines(
 
 def update_line(invoice_id: str, line_id: str, wish: Wish, *, at: datetime) -> InvoiceLine:
     """The same for one line. Raises the same."""
-    with transaction.atomic():
-        invoice, at = _lock_draft(invoice_id, at)
+    with transaction.atomic(), _draft(invoice_id, at) as (invoice, at):
         try:
             item = _item_of(invoice, line_id, param="line_item_id")
         except ResourceMissing as error:
@@ -64,8 +62,7 @@ def remove_lines(
 
     Raises the same.
     """
-    with transaction.atomic():
-        invoice, at = _lock_draft(invoice_id, at)
+    with transaction.atomic(), _draft(invoice_id, at) as (invoice, at):
         for number, (line_id, is_deleted) in enumerate(lines):
             with _within(number):
                 item = _item_of(invoice, line_id, param="id")
@@ -76,11 +73,15 @@ def remove_lines(
         return _rebuild(invoice, metadata)
 
 
-def _lock_draft(invoice_id: str, at: datetime) -> tuple[Invoice, datetime]:
+@contextmanager
+def _draft(invoice_id: str, at: datetime) -> Iterator[tuple[Invoice, datetime]]:
+    """The draft, locked, and the customer's time; what becomes of it is recorded."""
     invoice = lock_invoice(invoice_id)
     if not invoice.is_draft:
         raise InvoiceNotEditable(f"This invoice is {invoice.status}; only the lines of a draft can be changed.")
-    return invoice, invoice.customer.now(at)
+    now = invoice.customer.now(at)
+    with telling("invoice.updated", "invoice", [invoice_id], at=now):
+        yield invoice, now
 
 
 def _rebuild(invoice: Invoice, metadata: Given) -> Invoice:

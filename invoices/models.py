@@ -247,7 +247,7 @@ class InvoiceLine(models.Model):
     amount = models.BigIntegerField()
     discountable = models.BooleanField(default=True)
     discount_amounts = models.JSONField(default=list)  # [{"discount": id, "amount": minor units}]
-    credit_amounts = models.JSONField(default=list)  # [{"credit_grant": id, "amount": minor units}]
+    credit_amounts = models.JSONField(default=list)  # [{"credit_grant": id, "amount", "transaction": when final}]
     tax_amounts = models.JSONField(default=list)  # [{"tax_rate", "amount", "taxable_amount", "inclusive", "reason"}]
     discount_total = models.BigIntegerField(default=0)
     credit_total = models.BigIntegerField(default=0)

@@ -67,7 +67,9 @@ class Modifiers:
             made = None
             if coupon.percent_off is not None or amount is not None:
                 products = frozenset(product.pk for product in coupon.applies_to.all())
-                made = Discount(stored.pk, coupon.percent_off, amount, products)
+                is_once = coupon.duration == pricing.Coupon.Duration.ONCE
+                once = (stored.origin_id or stored.pk) if is_once else ""
+                made = Discount(stored.pk, coupon.percent_off, amount, products, once)
             self._made[key] = made
         return self._made[key]
 

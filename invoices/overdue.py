@@ -10,6 +10,7 @@ from core.timeline import TimedWork
 from invoices.finalize import lock_invoice
 from invoices.models import Invoice
 from subscriptions.models import Subscription
+from webhooks.events import telling
 
 Status = Subscription.Status
 
@@ -23,7 +24,7 @@ def mark_past_due(invoice_id: str, at: datetime) -> Subscription | None:
         invoice = lock_invoice(invoice_id)
         if not Invoice.objects.overdue(at).filter(pk=invoice.pk, subscription__in=_in(Status.ACTIVE)).exists():
             return None
-        return _set_status(invoice, Status.PAST_DUE)
+        return _set_status(invoice, Status.PAST_DUE, at)
 
 
 def settle_overdue(invoice: Invoice, *, at: datetime) -> None:
@@ -33,14 +34,15 @@ def settle_overdue(invoice: Invoice, *, at: datetime) -> None:
     """
     past_due = _in(Status.PAST_DUE).filter(pk=invoice.subscription_id)
     if past_due.exists() and not Invoice.objects.overdue(at).filter(subscription=invoice.subscription_id).exists():
-        _set_status(invoice, Status.ACTIVE)
+        _set_status(invoice, Status.ACTIVE, at)
 
 
-def _set_status(invoice: Invoice, status: str) -> Subscription:
+def _set_status(invoice: Invoice, status: str, at: datetime) -> Subscription:
     subscription = invoice.subscription
     assert subscription is not None, "asked for"
     subscription.status = status
-    subscription.save(update_fields=["status"])
+    with telling("customer.subscription.updated", "subscription", [subscription.pk], at=at):
+        subscription.save(update_fields=["status"])
     return subscription
 
 

@@ -6,11 +6,12 @@ from datetime import datetime
 from invoices.models import Invoice
 from invoices.states import make_uncollectible, make_void
 from subscriptions.models import Subscription
+from webhooks.events import telling
 
 Behavior = Subscription.PauseBehavior
 
 
-def keep_paused(invoices: Sequence[Invoice]) -> list[Invoice]:
+def keep_paused(invoices: Sequence[Invoice], *, at: datetime) -> list[Invoice]:
     """Of drafts that would finalize themselves those that do; the others stay drafts until a person sees to them.
 
     The caller holds the customers' locks.
@@ -22,7 +23,8 @@ def keep_paused(invoices: Sequence[Invoice]) -> list[Invoice]:
     kept = [invoice for invoice in invoices if invoice.subscription_id in keeping]
     for invoice in kept:
         invoice.auto_advance, invoice.automatically_finalizes_at = False, None
-    Invoice.objects.bulk_update(kept, ["auto_advance", "automatically_finalizes_at"])
+    with telling("invoice.updated", "invoice", [invoice.pk for invoice in kept], at=at):
+        Invoice.objects.bulk_update(kept, ["auto_advance", "automatically_finalizes_at"])
     return [invoice for invoice in invoices if invoice.subscription_id not in keeping]
 
 

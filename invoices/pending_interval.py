@@ -15,6 +15,7 @@ from invoices.write import computed_invoice, insert_invoices, new_invoice
 from subscriptions.locks import lock_subscription
 from subscriptions.models import Subscription, SubscriptionQuerySet
 from subscriptions.terms import next_pending
+from webhooks.events import telling
 
 
 def bill_pending(subscription_id: str, at: datetime) -> Subscription | None:
@@ -29,8 +30,9 @@ def bill_pending(subscription_id: str, at: datetime) -> Subscription | None:
         boundary = subscription.next_pending_invoice_at
         assert boundary is not None, "selected"
         subscription.next_pending_invoice_at = next_pending(subscription, at)
-        subscription.save(update_fields=["next_pending_invoice_at"])
-        _draft(subscription, boundary, at)
+        with telling("customer.subscription.updated", "subscription", [subscription_id], at=at):
+            subscription.save(update_fields=["next_pending_invoice_at"])
+            _draft(subscription, boundary, at)
         return subscription
 
 

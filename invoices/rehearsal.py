@@ -12,6 +12,7 @@ from core.ids import new_id
 from invoices.models import Invoice, InvoiceLine
 from invoices.preview import preview_next
 from subscriptions.models import Subscription
+from webhooks.events import silence
 
 # Invoices that a change makes by itself; one of a period that has ended by now is none of its making.
 OF_CHANGES = (Invoice.BillingReason.SUBSCRIPTION_CREATE, Invoice.BillingReason.SUBSCRIPTION_UPDATE)
@@ -30,7 +31,7 @@ def rehearse(
     `act` raises; NothingUpcoming where no invoice is to come. Keeps the locks of `act` until the caller's transaction
     ends.
     """
-    with transaction.atomic():
+    with transaction.atomic(), silence():
         start = transaction.savepoint()
         try:
             known = set(subscription.invoices.values_list("pk", flat=True)) if subscription else set()

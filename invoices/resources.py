@@ -10,6 +10,15 @@ from invoices.line_serializers import LineObject
 from invoices.models import CreditNote, CreditNoteLine, Invoice, InvoiceItem, InvoiceLine, LateUsage
 from invoices.serializers import InvoiceObject
 
+
+def pretax(field: str) -> dict[str, str]:
+    """What can be expanded in the amounts that lower another before taxes."""
+    return {
+        f"{field}.credit_balance_transaction": "billing.credit_balance_transaction",
+        f"{field}.discount": "discount",
+    }
+
+
 LINE_ITEM = register(
     Resource(
         name="line_item",
@@ -17,7 +26,12 @@ LINE_ITEM = register(
         path="/v1/invoices",
         model=InvoiceLine,
         serializer=LineObject,
-        expandable={"discounts": "discount", "pricing.price_details.price": "price", "subscription": "subscription"},
+        expandable={
+            "discounts": "discount",
+            "pricing.price_details.price": "price",
+            "subscription": "subscription",
+            **pretax("pretax_credit_amounts"),
+        },
         related=("invoice", "invoice_item", "subscription_item"),
     )
 )
@@ -35,6 +49,7 @@ INVOICE = register(
             "latest_revision": "invoice",
             "parent.subscription_details.subscription": "subscription",
             "test_clock": "test_helpers.test_clock",
+            **pretax("total_pretax_credit_amounts"),
         },
         nested={"default_tax_rates": "tax_rate", "lines": "line_item"},
         related=("customer", "lines__invoice", "lines__invoice_item", "lines__subscription_item"),
@@ -59,6 +74,7 @@ CREDIT_NOTE_LINE = register(
         path="/v1/credit_notes",
         model=CreditNoteLine,
         serializer=CreditNoteLineObject,
+        expandable=pretax("pretax_credit_amounts"),
     )
 )
 CREDIT_NOTE = register(
@@ -72,6 +88,7 @@ CREDIT_NOTE = register(
             "customer": "customer",
             "customer_balance_transaction": "customer_balance_transaction",
             "invoice": "invoice",
+            **pretax("pretax_credit_amounts"),
         },
         nested={"lines": "credit_note_line_item"},
         related=("lines",),

@@ -12,9 +12,11 @@ from invoices.drafts import update_invoice
 from invoices.finalize import lock_invoice
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.rebuild import rebuild_draft
+from invoices.told import tell
 from invoices.write import new_invoice
 from pricing.discount_models import Discount
 from pricing.redeem import Wish
+from webhooks.events import silence
 
 COPIED = (
     "currency", "collection_method", "due_date", "period_start", "period_end", "description", "footer",
@@ -53,10 +55,13 @@ def create_revision(
         )
         for name in COPIED:
             setattr(revision, name, getattr(original, name))
-        revision.save(force_insert=True)
-        _copy(original, revision, at=now)
-        rebuild_draft(revision)
-        return update_invoice(revision.pk, changes=changes, metadata=metadata, discounts=discounts, at=at)
+        with silence():  # it is told once, when it is whole
+            revision.save(force_insert=True)
+            _copy(original, revision, at=now)
+            rebuild_draft(revision)
+            revision = update_invoice(revision.pk, changes=changes, metadata=metadata, discounts=discounts, at=at)
+        tell("created", revision, at=now)
+        return revision
 
 
 def _lock(invoice_id: str) -> Invoice:

@@ -81,11 +81,13 @@ class SumOfLines(objects.WireField):
 
 
 class TotalPretaxCredits(objects.WireField):
+    """Discounts added up; credits one by one, as each line has its own transactions."""
+
     schema_type = {"type": "array", "items": {"type": "object"}}
 
     def to_representation(self, value: Invoice) -> list[dict[str, Any]]:
         discounts = add_up(value, lambda line: line.discount_amounts, ("discount",))
-        return pretax_credits(discounts, add_up(value, lambda line: line.credit_amounts, ("credit_grant",)))
+        return pretax_credits(discounts, (share for line in shown_lines(value) for share in line.credit_amounts))
 
 
 class TotalTaxes(Taxes):

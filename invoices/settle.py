@@ -9,6 +9,7 @@ from invoices.finalize import finalize_draft, lock_invoice
 from invoices.models import Invoice
 from invoices.overdue import settle_overdue
 from invoices.states import make_uncollectible, make_void
+from invoices.told import tell, tell_paid
 from subscriptions.models import Subscription
 
 Status = Invoice.Status
@@ -37,6 +38,7 @@ def pay_invoice(invoice_id: str, *, at: datetime, paid_out_of_band: bool = False
             invoice.status, invoice.paid_at, invoice.auto_advance = Status.PAID, at, False
             invoice.amount_paid = invoice.amount_paid_off_stripe = invoice.amount_due
             invoice.save(update_fields=["status", "paid_at", "auto_advance", "amount_paid", "amount_paid_off_stripe"])
+            tell_paid(invoice, at=at, by_us=False)
         settle_overdue(invoice, at=at)
         return invoice
 
@@ -75,6 +77,7 @@ def send_invoice(invoice_id: str, *, at: datetime) -> Invoice:
             finalize_draft(invoice, at=at)
         invoice.sent_at = at
         invoice.save(update_fields=["sent_at"])
+        tell("sent", invoice, at=at)
         return invoice
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from customers.balance import Type, change_balance
 from invoices.credits_used import return_credits
 from invoices.models import Invoice
+from invoices.told import tell
 
 Status = Invoice.Status
 
@@ -17,9 +18,11 @@ def make_void(invoice: Invoice, *, at: datetime) -> None:
         change_balance(invoice.customer, -applied, type=Type.UNAPPLIED_FROM_INVOICE, at=at, invoice=invoice.pk)
     return_credits(invoice, at=at)
     invoice.save(update_fields=["status", "voided_at", "auto_advance"])
+    tell("voided", invoice, at=at)
 
 
 def make_uncollectible(invoice: Invoice, *, at: datetime) -> None:
     """Write an invoice off as bad debt."""
     invoice.status, invoice.marked_uncollectible_at, invoice.auto_advance = Status.UNCOLLECTIBLE, at, False
     invoice.save(update_fields=["status", "auto_advance", "marked_uncollectible_at"])
+    tell("marked_uncollectible", invoice, at=at)

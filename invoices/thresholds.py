@@ -32,6 +32,7 @@ from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.parking import park_subscription
 from subscriptions.periods import clamp
 from subscriptions.slices import close_slices
+from webhooks.events import telling
 
 REASON = Invoice.BillingReason.SUBSCRIPTION_THRESHOLD
 SECOND = timedelta(seconds=1)
@@ -101,10 +102,11 @@ def _check(subscriptions: Sequence[Subscription], at: datetime) -> set[str]:
         subscription.threshold_mark = marks[subscription.pk]
     update_models(Subscription, below, ["threshold_mark"])
     crossings = _crossings([each.subscription for each in found if each.reason], at)
-    _bill([each for each in crossings if not each.subscription.threshold_resets_anchor], at)
-    for each in crossings:
-        if each.subscription.threshold_resets_anchor:
-            _restart(each)
+    with telling("customer.subscription.updated", "subscription", [one.subscription.pk for one in crossings], at=at):
+        _bill([each for each in crossings if not each.subscription.threshold_resets_anchor], at)
+        for each in crossings:
+            if each.subscription.threshold_resets_anchor:
+                _restart(each)
     return {subscription.pk for subscription in (*below, *(each.subscription for each in crossings))}
 
 

@@ -21,12 +21,16 @@ LEAST_UNIT = Decimal(1).scaleb(-MAX_PLACES)
 
 @dataclass(frozen=True, slots=True)
 class Discount:
-    """A coupon in use: either a percentage or a fixed sum off, for some products or (empty) for all."""
+    """A coupon in use: either a percentage or a fixed sum off, for some products or (empty) for all.
+
+    `once` names what one invoice spends, together with all discounts that have the same.
+    """
 
     id: str
     percent_off: Decimal | None = None
     amount_off: int | None = None
     products: frozenset[str] = frozenset()
+    once: str = ""
 
     def __post_init__(self) -> None:
         if (self.percent_off is None) == (self.amount_off is None):

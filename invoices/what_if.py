@@ -71,7 +71,7 @@ def _act(given: Given, subscription: Subscription | None, at: datetime) -> Subsc
     if customer_id is None:
         customer_id = create_customer(at=at, **facts).pk
     elif facts:
-        update_customer(customer_id, changes=facts)
+        update_customer(customer_id, changes=facts, at=at)
     for number, item in enumerate(given.get("invoice_items", ())):
         with _within(f"invoice_items[{number}]"):
             _charge(item, customer_id, subscription, at)

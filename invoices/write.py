@@ -1,7 +1,7 @@
 """Stores computed invoices: the only place that writes lines and totals. Many at once, in few statements."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,6 +14,7 @@ from customers.models import Customer
 from invoices.build import Billable, Built, Content, Line, build_invoice
 from invoices.credits_used import book_credits
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
+from invoices.told import tell_made
 from invoices.totals import LineTotals
 from subscriptions.models import Subscription
 
@@ -105,15 +106,18 @@ def insert_invoices(computed: Sequence[Computed]) -> None:
 
     Lines and items come first: those of an invoice that is final already could not be added afterwards.
     """
-    copy_values(InvoiceLine, [line for each in computed for line in _lines(each)])
+    lines = [(each.invoice, line) for each in computed for line in _lines(each)]
+    _name_transactions(line for invoice, line in lines if invoice.finalized_at)
+    copy_values(InvoiceLine, [line for _, line in lines])
     _take_up_items(computed)
     copy_models(Invoice, [each.invoice for each in computed])
     book_credits([each.invoice for each in computed if each.built.totals.credits])
+    tell_made([each.invoice for each in computed])
 
 
-def rewrite_drafts(computed: Sequence[Computed]) -> None:
+def rewrite_drafts(computed: Sequence[Computed], *, final: bool = False) -> None:
     """Replace the lines of stored drafts and set their totals, not stored here; a line that says the same thing again
-    keeps its id, and an invoice of which nothing has changed keeps its lines."""
+    keeps its id, and an invoice of which nothing has changed keeps its lines. `final`: for the last time."""
     stored: dict[str, list[InvoiceLine]] = defaultdict(list)
     for line in InvoiceLine.objects.filter(invoice__any_of=[each.invoice.pk for each in computed]).order_by("position"):
         stored[line.invoice_id].append(line)
@@ -123,6 +127,8 @@ def rewrite_drafts(computed: Sequence[Computed]) -> None:
         assert each.invoice.is_draft, "only a draft can be written"
         before = stored[each.invoice.pk]
         after = _lines(each, before)
+        if final:
+            _name_transactions(after)
         if [[getattr(line, name) for name in COMPARED] for line in before] != [
             [line[name] for name in COMPARED] for line in after
         ]:
@@ -229,6 +235,13 @@ def _shares(totals: LineTotals) -> Values:
         "tax_total": sum(tax.amount for tax in totals.taxes if not tax.rate.inclusive),
         "inclusive_tax_total": sum(tax.amount for tax in totals.taxes if tax.rate.inclusive),
     }
+
+
+def _name_transactions(lines: Iterable[Values]) -> None:
+    """Give the transactions of credits their ids, so that a final invoice says by which it was paid."""
+    shares = [share for line in lines for share in line["credit_amounts"]]
+    for share, id in zip(shares, new_ids("cbtxn", len(shares)), strict=True):
+        share["transaction"] = id
 
 
 def _credit(grant: str, amount: int, units: Decimal | None) -> Values:

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from core.errors import InvalidRequest, NotFound
 from meters.aggregations import AGGREGATIONS
 from meters.models import Meter
+from webhooks.events import record, telling
 
 
 def create_meter(
@@ -42,7 +43,9 @@ def create_meter(
         created_at=at,
         updated_at=at,
     )
-    _save(meter)
+    with transaction.atomic():
+        _save(meter)
+        _tell("created", meter, at)
     meter.refresh_from_db(fields=["ref"])
     return meter
 
@@ -52,7 +55,8 @@ def rename_meter(meter_id: str, *, display_name: str, at: datetime) -> Meter:
     with transaction.atomic():
         meter = _locked(meter_id)
         meter.display_name, meter.updated_at = display_name, at
-        meter.save(update_fields=["display_name", "updated_at"])
+        with telling("billing.meter.updated", "billing.meter", [meter_id], at=at):
+            meter.save(update_fields=["display_name", "updated_at"])
         return meter
 
 
@@ -67,6 +71,7 @@ def deactivate_meter(meter_id: str, *, at: datetime) -> Meter:
             raise InvalidRequest("This meter is already inactive.")
         meter.status, meter.deactivated_at, meter.updated_at = Meter.Status.INACTIVE, at, at
         meter.save(update_fields=["status", "deactivated_at", "updated_at"])
+        _tell("deactivated", meter, at)
         return meter
 
 
@@ -81,6 +86,7 @@ def reactivate_meter(meter_id: str, *, at: datetime) -> Meter:
             raise InvalidRequest("This meter is already active.")
         meter.status, meter.deactivated_at, meter.updated_at = Meter.Status.ACTIVE, None, at
         _save(meter)
+        _tell("reactivated", meter, at)
         return meter
 
 
@@ -101,6 +107,12 @@ def _locked(meter_id: str) -> Meter:
     if meter.hidden:
         raise InvalidRequest("This meter belongs to a price with usage records, and stays as it is.")
     return meter
+
+
+def _tell(what: str, meter: Meter, at: datetime) -> None:
+    """Record what happened to a meter, unless it is one that only a price knows."""
+    if not meter.hidden:
+        record(f"billing.meter.{what}", "billing.meter", meter, at=at)
 
 
 def _save(meter: Meter) -> None:

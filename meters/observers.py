@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def observe(observer: Observer) -> None:
-    """Call `observer` with events that were stored and count, all of watched customers, and the time at which they came.
+    """Call `observer` with events that were stored and count, all of watched customers, and the time when they came.
 
     Called from `AppConfig.ready`. Nobody else evaluates these customers meanwhile, and whatever was stored for them
     before can be seen.

@@ -15,6 +15,7 @@ from django.db import transaction
 from core.errors import InvalidRequest, ResourceMissing
 from customers.models import Customer
 from portal.models import LINK_SALT, PortalSession
+from webhooks.events import record
 
 BROWSING = timedelta(hours=1)
 
@@ -41,9 +42,13 @@ def create_session(
         _check_return_url(return_url)
     if lifetime is None:
         lifetime = timedelta(seconds=settings.PORTAL_LINK_SECONDS)
-    return PortalSession.objects.create(
-        customer=customer, return_url=return_url, locale=locale, created_at=at, expires_at=at + lifetime
-    )
+    with transaction.atomic():
+        session = PortalSession.objects.create(
+            customer=customer, return_url=return_url, locale=locale, created_at=at, expires_at=at + lifetime
+        )
+        # Without the link: who may read events may not look in at every customer.
+        record("billing_portal.session.created", "billing_portal.session", session, at=at)
+    return session
 
 
 def revoke_session(session_id: str, *, at: datetime) -> None:

@@ -212,6 +212,7 @@ class PriceAdmin(VerbAdmin):
             changes=form.changes(leave=("metadata", "transfer_lookup_key")),
             metadata=form.metadata_to_merge(),
             transfer_lookup_key=form.cleaned_data["transfer_lookup_key"],
+            at=at,
         )
 
     def samples(self, request: HttpRequest) -> HttpResponse:

@@ -67,7 +67,7 @@ class CouponAdmin(VerbAdmin):
         return coupons.create_coupon(spec=form.spec(), at=at)
 
     def update(self, row: Coupon, form: CouponChangeForm, *, at: datetime) -> Coupon:
-        return coupons.update_coupon(row.pk, name=form.cleaned_data["name"], metadata=form.metadata_to_merge())
+        return coupons.update_coupon(row.pk, name=form.cleaned_data["name"], metadata=form.metadata_to_merge(), at=at)
 
     @display(description="Takes off")
     def off(self, row: Coupon) -> str:

@@ -61,6 +61,7 @@ class CouponView(ResourceView):
             name=(given["name"] or "") if "name" in given else None,
             currency_options=_amounts(given, "amount_off"),
             metadata=given.get("metadata"),
+            at=clock.now(),
         )
         return self.answer(coupon)
 

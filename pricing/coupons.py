@@ -12,6 +12,7 @@ from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ParameterMissing, ParametersExclusive, ResourceMissing
 from core.money import is_currency
 from pricing.models import Coupon, Product
+from webhooks.events import record, telling
 
 ID_FORM = re.compile(r"[A-Za-z0-9_-]+")
 LONGEST_REDEEM_BY = timedelta(days=5 * 366)
@@ -57,12 +58,14 @@ def create_coupon(*, spec: CouponSpec, at: datetime) -> Coupon:
                 f"Coupon already exists: '{coupon.pk}'.", param="id", code="resource_already_exists"
             ) from error
         coupon.applies_to.set(products)
+        record("coupon.created", "coupon", coupon, at=at)
     return coupon
 
 
 def update_coupon(
     coupon_id: str,
     *,
+    at: datetime,
     name: str | None = None,
     currency_options: Mapping[str, int] | None = None,
     metadata: Given = None,
@@ -85,7 +88,8 @@ def update_coupon(
         if name is not None:
             coupon.name = name
         coupon.metadata = merge(coupon.metadata, metadata)
-        coupon.save(update_fields=["name", "currency_options", "metadata"])
+        with telling("coupon.updated", "coupon", [coupon_id], at=at):
+            coupon.save(update_fields=["name", "currency_options", "metadata"])
         return coupon
 
 
@@ -95,6 +99,7 @@ def delete_coupon(coupon_id: str, *, at: datetime) -> Coupon:
         coupon = _locked(coupon_id)
         coupon.deleted_at = at
         coupon.save(update_fields=["deleted_at"])
+        record("coupon.deleted", "coupon", coupon, at=at)
         return coupon
 
 

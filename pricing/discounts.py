@@ -1,6 +1,7 @@
 """Where discounts stand: sets them on an owner, takes them away, spends them, and says which hold at an instant."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,8 +14,10 @@ from pricing.discount_models import OWNERS
 from pricing.discount_terms import end_of
 from pricing.models import Coupon, Discount
 from pricing.redeem import Redeemed, Sale, Wish, check, count, find
+from webhooks.events import record_many, record_replaced, telling
 
 MOST_DISCOUNTS = 20  # on one owner, as Stripe allows
+TOLD = ("customer", "subscription")  # owners whose discounts have events, as on Stripe (unverified)
 SOURCES = ("coupon", "promotion_code", "discount")  # a wish has exactly one of them, and its id
 
 
@@ -73,10 +76,13 @@ def set_discounts(
         known = {found.pk: found for found in [*above, *before] if found.span.holds_at(at)}
         wanted = _resolve(owner, wishes or (), known, sale, at, param)
         kept = {one.pk for one in wanted if isinstance(one, Discount)}
-        gone = [one.pk for one in before if one.pk not in kept]
-        Discount.objects.filter(pk__in=gone).update(removed_at=at)
-        count([one for one in wanted if isinstance(one, Redeemed)])
-        return [_place(owner, one, position, at) for position, one in enumerate(wanted)]
+        gone = [one for one in before if one.pk not in kept]
+        with _telling_customer(owner, at):
+            Discount.objects.filter(pk__in=[one.pk for one in gone]).update(removed_at=at)
+            count([one for one in wanted if isinstance(one, Redeemed)])
+            placed = [_place(owner, one, position, at) for position, one in enumerate(wanted)]
+        _tell(owner, gone, [one for one in placed if one.pk not in kept], at)
+        return placed
 
 
 def remove_discount(owner: Owner, *, at: datetime) -> Discount:
@@ -89,7 +95,9 @@ def remove_discount(owner: Owner, *, at: datetime) -> Discount:
         holding = list(Discount.objects.of([owner.key]).holding(at))
         if not holding:
             raise NoActiveDiscount(owner)
-        Discount.objects.filter(pk__in=[one.pk for one in holding]).update(removed_at=at)
+        with _telling_customer(owner, at):
+            Discount.objects.filter(pk__in=[one.pk for one in holding]).update(removed_at=at)
+        _tell(owner, holding, (), at)
         return holding[0]
 
 
@@ -126,6 +134,22 @@ def spend(discounts: Iterable[str], *, at: datetime) -> set[str]:
     family = Q(pk__in=roots.values()) | Q(origin__in=roots.values())
     Discount.objects.filter(family, used_at=None).update(used_at=at)
     return set(roots)
+
+
+def _telling_customer(owner: Owner, at: datetime) -> AbstractContextManager[None]:
+    """A customer shows its own discount."""
+    return telling("customer.updated", "customer", [] if owner.id else [owner.customer], at=at)
+
+
+def _tell(owner: Owner, gone: Sequence[Discount], made: Sequence[Discount], at: datetime) -> None:
+    """Record which discounts an owner has no longer and which are new; one for one, where it can have only one."""
+    if owner.kind not in TOLD:
+        return
+    if owner.most == 1 and gone and made:
+        record_replaced("customer.discount.updated", "discount", gone[0], made[0], at=at)
+        return
+    record_many("customer.discount.deleted", "discount", gone, at=at)
+    record_many("customer.discount.created", "discount", made, at=at)
 
 
 def _resolve(

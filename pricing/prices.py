@@ -16,6 +16,7 @@ from pricing.currency_options import Options, add_options, check_options
 from pricing.models import Price, PriceTier, Product
 from pricing.records import meter_of_records
 from pricing.tier_specs import TierSpec, check_tiers
+from webhooks.events import record, telling
 
 LONGEST_INTERVAL = {"day": 1095, "week": 156, "month": 36, "year": 3}  # three years, as Stripe allows
 
@@ -72,12 +73,13 @@ def create_price(product_id: str, *, spec: PriceSpec, at: datetime) -> Price:
         if not product.active:
             raise InvalidRequest("The product is not active, so it cannot get a new price.", param="product")
         price = _build_price(product, spec, at)
-        _take_lookup_key(spec.lookup_key, transfer=spec.transfer_lookup_key)
+        _take_lookup_key(spec.lookup_key, transfer=spec.transfer_lookup_key, at=at)
         if price.takes_usage_records:
             price.meter = meter_of_records(price, at=at)
         price.save(force_insert=True)
         PriceTier.objects.bulk_create(build_tiers(price, spec.tiers))
         add_options(price, spec.currency_options)
+        record("price.created", "price", price, at=at)
         return price
 
 
@@ -85,6 +87,7 @@ def update_price(
     price_id: str,
     *,
     changes: dict[str, Any],
+    at: datetime,
     currency_options: Options | None = None,
     metadata: Given = None,
     transfer_lookup_key: bool = False,
@@ -102,7 +105,7 @@ def update_price(
         if price is None:
             raise NotFound("price", price_id)
         if "lookup_key" in changes and changes["lookup_key"] != price.lookup_key:
-            _take_lookup_key(changes["lookup_key"], transfer=transfer_lookup_key)
+            _take_lookup_key(changes["lookup_key"], transfer=transfer_lookup_key, at=at)
         behavior = changes.get("tax_behavior", price.tax_behavior)
         if price.tax_behavior not in (Price.TaxBehavior.UNSPECIFIED, behavior):
             raise InvalidRequest("The tax behavior cannot be changed once it is set.", param="tax_behavior")
@@ -113,11 +116,12 @@ def update_price(
             )
         if changes.get("late_usage") and not price.is_metered:
             raise _not_metered()
-        add_options(price, currency_options or {})
-        for name, value in changes.items():
-            setattr(price, name, value)
-        price.metadata = merge(price.metadata, metadata)
-        price.save(update_fields=[*changes, "metadata"])
+        with telling("price.updated", "price", [price_id], at=at):
+            add_options(price, currency_options or {})
+            for name, value in changes.items():
+                setattr(price, name, value)
+            price.metadata = merge(price.metadata, metadata)
+            price.save(update_fields=[*changes, "metadata"])
         return price
 
 
@@ -238,7 +242,7 @@ def _meter(meter_id: str) -> Meter:
     return meter
 
 
-def _take_lookup_key(lookup_key: str | None, *, transfer: bool) -> None:
+def _take_lookup_key(lookup_key: str | None, *, transfer: bool, at: datetime) -> None:
     """Make sure no other price has the key: take it away if asked to, else refuse."""
     if not lookup_key:
         return
@@ -248,4 +252,5 @@ def _take_lookup_key(lookup_key: str | None, *, transfer: bool) -> None:
     if not transfer:
         raise InvalidRequest(f"A price ({holder.pk}) already uses the lookup key {lookup_key}.", param="lookup_key")
     holder.lookup_key = None
-    holder.save(update_fields=["lookup_key"])
+    with telling("price.updated", "price", [holder.pk], at=at):
+        holder.save(update_fields=["lookup_key"])

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from pricing.models import Price, Product
+from webhooks.events import record, telling
 
 
 def create_product(*, name: str, at: datetime, id: str | None = None, **fields: Any) -> Product:
@@ -21,6 +22,7 @@ def create_product(*, name: str, at: datetime, id: str | None = None, **fields: 
     try:
         with transaction.atomic():
             product.save(force_insert=True)
+            record("product.created", "product", product, at=at)
     except IntegrityError as error:
         raise InvalidRequest(
             f"Product already exists: '{product.pk}'.", param="id", code="resource_already_exists"
@@ -41,7 +43,8 @@ def update_product(product_id: str, *, changes: dict[str, Any], at: datetime, me
             setattr(product, name, value)
         product.metadata = merge(product.metadata, metadata)
         product.updated_at = at
-        product.save(update_fields=[*changes, "metadata", "updated_at"])
+        with telling("product.updated", "product", [product_id], at=at):
+            product.save(update_fields=[*changes, "metadata", "updated_at"])
         return product
 
 
@@ -53,6 +56,7 @@ def delete_product(product_id: str, *, at: datetime) -> Product:
             raise InvalidRequest(
                 "This product cannot be deleted because it has one or more prices; set active=false instead."
             )
+        record("product.deleted", "product", product, at=at)
         product.deleted_at = product.updated_at = at
         product.save(update_fields=["deleted_at", "updated_at"])
         return product

@@ -14,6 +14,7 @@ from core.ids import ALPHABET
 from core.money import is_currency
 from customers.models import Customer
 from pricing.models import Coupon, PromotionCode
+from webhooks.events import record, telling
 
 CODE_FORM = re.compile(r"[A-Za-z0-9-]+")
 GENERATED = 8  # characters of a code that nobody has chosen
@@ -71,6 +72,7 @@ def create_promotion_code(*, spec: PromotionCodeSpec, at: datetime, coupon_param
             **vars(spec.restrictions) | {"minimum_amount_options": dict(spec.restrictions.minimum_amount_options)},
         )
         _save(promotion_code, at)
+        record("promotion_code.created", "promotion_code", promotion_code, at=at)
         return promotion_code
 
 
@@ -101,7 +103,8 @@ def update_promotion_code(
                 param="active",
             )
         promotion_code.metadata = merge(promotion_code.metadata, metadata)
-        _save(promotion_code, at)
+        with telling("promotion_code.updated", "promotion_code", [promotion_code_id], at=at):
+            _save(promotion_code, at)
         return promotion_code
 
 
@@ -164,7 +167,9 @@ def _save(promotion_code: PromotionCode, at: datetime) -> None:
     if promotion_code.active:
         same = PromotionCode.objects.spelled(promotion_code.code).filter(customer=promotion_code.customer_id)
         stale = same.filter(active=True).exclude(pk__in=PromotionCode.objects.redeemable(at).values("pk"))
-        stale.update(active=False)
+        ids = list(stale.values_list("pk", flat=True))
+        with telling("promotion_code.updated", "promotion_code", ids, at=at):
+            stale.filter(pk__in=ids).update(active=False)
     try:
         with transaction.atomic():
             promotion_code.save()

@@ -79,7 +79,7 @@ class TaxRateAdmin(VerbAdmin):
 
     def update(self, row: TaxRate, form: TaxRateChangeForm, *, at: datetime) -> TaxRate:
         changes = form.changes(leave=("metadata",))
-        return tax_rates.update_tax_rate(row.pk, changes=changes, metadata=form.metadata_to_merge())
+        return tax_rates.update_tax_rate(row.pk, changes=changes, metadata=form.metadata_to_merge(), at=at)
 
     @display(description="Percent", ordering="percentage")
     def percent(self, row: TaxRate) -> str:

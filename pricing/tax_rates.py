@@ -11,6 +11,7 @@ from django.db import transaction
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from pricing.models import TaxRate
+from webhooks.events import record, telling
 
 COUNTRY_FORM = re.compile(r"[A-Z]{2}")
 
@@ -18,12 +19,15 @@ COUNTRY_FORM = re.compile(r"[A-Z]{2}")
 def create_tax_rate(*, display_name: str, percentage: Decimal, inclusive: bool, at: datetime, **fields: Any) -> TaxRate:
     """Create a tax rate; its percentage, and whether it is inclusive, stay. Raises InvalidRequest (country)."""
     fields = _with_country(fields)
-    return TaxRate.objects.create(
-        display_name=display_name, percentage=percentage, inclusive=inclusive, created_at=at, **fields
-    )
+    with transaction.atomic():
+        tax_rate = TaxRate.objects.create(
+            display_name=display_name, percentage=percentage, inclusive=inclusive, created_at=at, **fields
+        )
+        record("tax_rate.created", "tax_rate", tax_rate, at=at)
+    return tax_rate
 
 
-def update_tax_rate(tax_rate_id: str, *, changes: dict[str, Any], metadata: Given = None) -> TaxRate:
+def update_tax_rate(tax_rate_id: str, *, changes: dict[str, Any], at: datetime, metadata: Given = None) -> TaxRate:
     """Set the given fields, which the rate itself is not among, and merge `metadata` in.
 
     Raises NotFound, InvalidRequest (country).
@@ -36,7 +40,8 @@ def update_tax_rate(tax_rate_id: str, *, changes: dict[str, Any], metadata: Give
         for name, value in changes.items():
             setattr(tax_rate, name, value)
         tax_rate.metadata = merge(tax_rate.metadata, metadata)
-        tax_rate.save(update_fields=[*changes, "metadata"])
+        with telling("tax_rate.updated", "tax_rate", [tax_rate_id], at=at):
+            tax_rate.save(update_fields=[*changes, "metadata"])
         return tax_rate
 
 

@@ -30,7 +30,9 @@ class TaxRateView(ResourceView):
 
     def update(self, request: Request, id: str) -> Response:
         given = self.read()
-        return self.answer(tax_rates.update_tax_rate(id, changes=_fields(given), metadata=given.get("metadata")))
+        return self.answer(
+            tax_rates.update_tax_rate(id, changes=_fields(given), metadata=given.get("metadata"), at=clock.now())
+        )
 
     def filter(self, queryset: QuerySet[TaxRate], given: Mapping[str, Any]) -> QuerySet[TaxRate]:
         queryset = super().filter(queryset, given)

@@ -97,6 +97,7 @@ class PriceView(ResourceView):
             currency_options=_options(given),
             metadata=given.get("metadata"),
             transfer_lookup_key=given.get("transfer_lookup_key", False),
+            at=clock.now(),
         )
         return self.answer(price)
 

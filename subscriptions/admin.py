@@ -15,9 +15,11 @@ from core.admin import VerbAdmin, VerbInline
 from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
 from customers.models import Customer
+from subscriptions import change_admin as change_admin  # for its button
 from subscriptions import panels as panels  # what its page shows
 from subscriptions import pause_admin as pause_admin  # for its buttons
 from subscriptions import schedule_admin as schedule_admin  # its pages
+from subscriptions import terms_admin as terms_admin  # for its button
 from subscriptions.admin_forms import (
     CancelNowForm,
     ItemForm,
@@ -150,6 +152,9 @@ class SubscriptionAdmin(VerbAdmin):
             threshold = form.threshold()
             return change_terms(row.pk, threshold, at=at) if threshold else updated
 
+    def name_of(self, row: Subscription) -> str:
+        return f"{row.customer}, {row.title}"
+
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: Subscription) -> str:
         if row.parked_at and not row.has_ended:
@@ -167,18 +172,24 @@ class SubscriptionAdmin(VerbAdmin):
         return found
 
 
-def cancel_now(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> None:
-    cancel_subscription(row.pk, at=at, invoice_now=answers["invoice_now"], reason=WhyForm.reason(answers))
+def cancel_now(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> Subscription:
+    return cancel_subscription(
+        row.pk,
+        at=at,
+        invoice_now=answers["invoice_now"],
+        prorate=answers["prorate"],
+        reason=WhyForm.reason(answers),
+    )
 
 
-def cancel_at_period_end(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> None:
+def cancel_at_period_end(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> Subscription:
     wish = Cancellation(cancel_at_period_end=True, reason=WhyForm.reason(answers))
-    update_subscription(row.pk, changes={}, cancellation=wish, at=at)
+    return update_subscription(row.pk, changes={}, cancellation=wish, at=at)
 
 
-def undo_cancellation(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> None:
+def undo_cancellation(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> Subscription:
     wish = Cancellation(cancel_at_period_end=False) if row.cancel_at_period_end else Cancellation(cancel_at=None)
-    update_subscription(row.pk, changes={}, cancellation=wish, at=at)
+    return update_subscription(row.pk, changes={}, cancellation=wish, at=at)
 
 
 add_button(
@@ -193,6 +204,8 @@ add_button(
         run=cancel_at_period_end,
         when=lambda row: not row.has_ended and not row.cancel_at,
         form=WhyForm,
+        foreseen=True,
+        at_once=True,
     ),
 )
 add_button(
@@ -205,6 +218,8 @@ add_button(
         done="The subscription renews again.",
         run=undo_cancellation,
         when=lambda row: not row.has_ended and bool(row.cancel_at),
+        foreseen=True,
+        at_once=True,
     ),
 )
 add_button(
@@ -213,11 +228,13 @@ add_button(
         name="cancel-now",
         label="Cancel now",
         icon="cancel",
-        question="The subscription ends at once, for good. Fixed quantities paid in advance are not given back.",
+        question="The subscription ends at once, for good.",
         done="The subscription has ended.",
         run=cancel_now,
         when=lambda row: not row.has_ended,
         form=CancelNowForm,
+        foreseen=True,
+        at_once=True,
         danger=True,
     ),
 )

@@ -146,6 +146,8 @@ class SubscriptionChangeForm(MetadataForm):
 class WhyForm(Confirmation):
     """Why the customer leaves."""
 
+    aside = ("feedback", "comment")
+
     feedback = forms.ChoiceField(
         choices=(("", "–"), *Subscription.Feedback.choices), required=False, widget=UnfoldAdminSelectWidget
     )
@@ -165,4 +167,10 @@ class CancelNowForm(WhyForm):
         initial=True,
         widget=UnfoldBooleanSwitchWidget,
         help_text="Else the usage since the last invoice is discarded.",
+    )
+    prorate = forms.BooleanField(
+        label="Give back unused time",
+        required=False,
+        widget=UnfoldBooleanSwitchWidget,
+        help_text="Of fixed quantities that were paid in advance: on this invoice, or on a later one of the customer.",
     )

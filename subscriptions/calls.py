@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
+
 from api import metadata
 from core.errors import NotSupported
 from subscriptions.cancel import Reason, cancel_subscription
 from subscriptions.change import UNSET, Cancellation, update_subscription
 from subscriptions.item_views import item_changes, moves_anchor, proration
 from subscriptions.items import change_items
+from subscriptions.locks import lock_subscription
 from subscriptions.models import Subscription
 from subscriptions.moves import ALWAYS_INVOICE, NONE
 from subscriptions.pause import Pause, Resumption, pause_subscription, resume_subscription
@@ -18,6 +21,7 @@ from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscript
 from subscriptions.terms import change_terms
 from subscriptions.terms_serializers import item_terms_of, terms_of
 from subscriptions.trials import Trial
+from webhooks.events import telling
 
 Given = Mapping[str, Any]
 
@@ -27,6 +31,14 @@ def create(given: Given, *, at: datetime) -> Subscription:
 
 
 def update(id: str, given: Given, *, at: datetime) -> Subscription:
+    """All that the call says, as one change: there is one event of it."""
+    with transaction.atomic():
+        now = lock_subscription(id).customer.now(at)
+        with telling("customer.subscription.updated", "subscription", [id], at=now):
+            return _update(id, given, at=at)
+
+
+def _update(id: str, given: Given, *, at: datetime) -> Subscription:
     if terms := terms_of(given):
         change_terms(id, terms, at=at)
     if "items" in given or moves_anchor(given):

@@ -14,6 +14,7 @@ from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.refit import credit_rest, refit, running_slices
 from subscriptions.schedule_follow import end_with_subscription
 from subscriptions.slices import natural_end
+from webhooks.events import record
 
 REQUESTED = "cancellation_requested"
 
@@ -50,13 +51,14 @@ def cancel_subscription(
             credit_rest(subscription, at=at)
         biller().bill_end(subscription, at=at, invoice_now=invoice_now)
         end(subscription, at=at)
+        record("customer.subscription.deleted", "subscription", subscription, at=at)
         subscription.refresh_from_db()
         return subscription
 
 
 def end(subscription: Subscription, *, at: datetime) -> None:
     """Mark a subscription whose periods are all closed as ended at `at`; a pause ends with it, and its
-    schedule."""
+    schedule. Who has written its last invoice then records that it has ended."""
     subscription.status = subscription.status_at_end
     subscription.paused_at = None
     subscription.ended_at = at

@@ -17,6 +17,7 @@ from subscriptions.pause_collection import Collection, pause_collection
 from subscriptions.schedule_follow import check_own_end, follow_subscription
 from subscriptions.subscribe import check_collection
 from subscriptions.trials import Trial, change_trial
+from webhooks.events import telling
 
 UNSET = object()
 
@@ -59,14 +60,15 @@ def update_subscription(
         subscription.metadata = merge(subscription.metadata, metadata)
         check_collection(subscription.collection_method, subscription.days_until_due)
         set_reason(subscription, cancellation.reason)
-        subscription.save()
-        if collection:
-            pause_collection(subscription, collection, at=at)
-        if trial:
-            change_trial(subscription, trial, at=at.replace(microsecond=0), prorate=cancellation.prorate)
-        follow_subscription(subscription, at)
-        if not subscription.has_ended:
-            _schedule(subscription, cancellation, at)
+        with telling("customer.subscription.updated", "subscription", [subscription_id], at=at):
+            subscription.save()
+            if collection:
+                pause_collection(subscription, collection, at=at)
+            if trial:
+                change_trial(subscription, trial, at=at.replace(microsecond=0), prorate=cancellation.prorate)
+            follow_subscription(subscription, at)
+            if not subscription.has_ended:
+                _schedule(subscription, cancellation, at)
         return subscription
 
 

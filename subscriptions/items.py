@@ -12,6 +12,7 @@ from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.moves import Proration
 from subscriptions.plan import ItemChange, plan_items
 from subscriptions.schedule_follow import follow_subscription
+from webhooks.events import telling
 
 _ANYHOW = Proration()
 
@@ -30,9 +31,10 @@ def change_items(
         if subscription.parked_at is not None:
             raise InvalidRequest("The subscription is not billed at present, so its items cannot be changed.")
         at = at.replace(microsecond=0)  # periods begin at whole seconds, as events and prorations are timed
-        apply_plan(subscription, plan_items(subscription, changes), at=at, proration=proration)
-        subscription.refresh_from_db()
-        follow_subscription(subscription, at)
+        with telling("customer.subscription.updated", "subscription", [subscription_id], at=at):
+            apply_plan(subscription, plan_items(subscription, changes), at=at, proration=proration)
+            subscription.refresh_from_db()
+            follow_subscription(subscription, at)
         return subscription
 
 

@@ -7,6 +7,7 @@ from django.db import transaction
 from core.errors import InvalidRequest
 from subscriptions.locks import lock_for_change
 from subscriptions.models import Subscription
+from webhooks.events import telling
 
 
 def migrate_to_flexible(subscription_id: str, *, at: datetime) -> Subscription:
@@ -22,5 +23,6 @@ def migrate_to_flexible(subscription_id: str, *, at: datetime) -> Subscription:
             raise InvalidRequest("The subscription is in flexible billing mode already.", param="billing_mode[type]")
         subscription.billing_mode = Subscription.BillingMode.FLEXIBLE
         subscription.billing_mode_updated_at = at
-        subscription.save(update_fields=["billing_mode", "billing_mode_updated_at"])
+        with telling("customer.subscription.updated", "subscription", [subscription_id], at=at):
+            subscription.save(update_fields=["billing_mode", "billing_mode_updated_at"])
         return subscription

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.db.models import Count, QuerySet
+from django.urls import reverse
+from django.utils.html import format_html
 
 from core.money import format_minor, plain
 from core.panels import Panel, show_on
 from customers.models import Customer
 from meters.aggregations import AGGREGATIONS
 from meters.usage import usage
+from pricing.coupon_words import discount_words
 from pricing.discounts import discounts_of
-from pricing.models import Discount, TaxRate
+from pricing.models import TaxRate
 from pricing.records import usage_question
 from subscriptions.models import ItemPeriod, Subscription
 
@@ -68,16 +71,12 @@ def periods_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
     return {"rows": shown[:PERIODS_SHOWN], "more": len(shown) > PERIODS_SHOWN, "most": PERIODS_SHOWN}
 
 
-def discount_words(discount: Discount) -> dict[str, Any]:
-    """A discount as pages show it: its coupon, how much it takes off, and until when."""
-    coupon = discount.coupon
-    if coupon.percent_off is not None:
-        off = f"{plain(Decimal(coupon.percent_off))} % off"
-    else:
-        assert coupon.amount_off is not None, "a coupon takes off a share or an amount"
-        assert coupon.currency, "an amount has a currency"
-        off = f"{format_minor(coupon.amount_off, coupon.currency)} off"
-    return {"coupon": coupon, "off": off, "until": discount.end}
+def subscription_link(subscription: Subscription | None) -> str:
+    """A link to its page, by what it is called there."""
+    if subscription is None:
+        return ""
+    url = reverse("admin:subscriptions_subscription_change", args=[quote(subscription.pk)])
+    return format_html('<a class="ch-link" href="{}">{}</a>', url, subscription.title)
 
 
 def subscriptions_of(customer: Customer, at: datetime) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from subscriptions.periods import clamp, period_containing
 from subscriptions.refit import debit_slices
 from subscriptions.schedule_follow import driving
 from subscriptions.slices import Kind
+from webhooks.events import record, telling
 
 UNCHANGED = "unchanged"
 CREATE_PRORATIONS, ALWAYS_INVOICE, NO_PRORATIONS = "create_prorations", "always_invoice", "none"
@@ -52,12 +53,14 @@ def pause_subscription(subscription_id: str, *, at: datetime, pause: Pause | Non
         subscription, at = lock_for_change(subscription_id, at)
         check_can_pause(subscription)
         at = at.replace(microsecond=0)
-        interrupt(subscription, at=at, bill_usage=pause.bill_usage, credit_from=pause.credit_from)
-        if pause.invoice_at_once:
-            biller().invoice_now(subscription, at=at)
-        subscription.status, subscription.paused_at = Subscription.Status.PAUSED, at
-        subscription.save(update_fields=["status", "paused_at"])
-        begin(subscription, at=at)
+        with telling("customer.subscription.updated", "subscription", [subscription_id], at=at):
+            interrupt(subscription, at=at, bill_usage=pause.bill_usage, credit_from=pause.credit_from)
+            if pause.invoice_at_once:
+                biller().invoice_now(subscription, at=at)
+            subscription.status, subscription.paused_at = Subscription.Status.PAUSED, at
+            subscription.save(update_fields=["status", "paused_at"])
+            begin(subscription, at=at)
+        record("customer.subscription.paused", "subscription", subscription, at=at)
         subscription.refresh_from_db()
         return subscription
 
@@ -85,17 +88,23 @@ def resume_subscription(subscription_id: str, *, at: datetime, resumption: Resum
         if not subscription.is_paused:
             raise InvalidRequest(f"Only a paused subscription can be resumed; this one is {subscription.status}.")
         at = at.replace(microsecond=0)
-        interrupt(subscription, at=at)
-        _stand_active(subscription, at if resumption.anchor == NOW else None)
-        opened = begin(subscription, at=at)
-        _release(subscription, opened, at)
-        if resumption.anchor == NOW:
-            _refuse_date(resumption)
-            biller().invoice_now(subscription, at=at, slices=in_advance(opened))
-        else:
-            _charge_rest(subscription, opened, resumption, at)
+        with telling("customer.subscription.updated", "subscription", [subscription_id], at=at):
+            _go_on(subscription, resumption, at)
+        record("customer.subscription.resumed", "subscription", subscription, at=at)
         subscription.refresh_from_db()
         return subscription
+
+
+def _go_on(subscription: Subscription, resumption: Resumption, at: datetime) -> None:
+    interrupt(subscription, at=at)
+    _stand_active(subscription, at if resumption.anchor == NOW else None)
+    opened = begin(subscription, at=at)
+    _release(subscription, opened, at)
+    if resumption.anchor == NOW:
+        _refuse_date(resumption)
+        biller().invoice_now(subscription, at=at, slices=in_advance(opened))
+    else:
+        _charge_rest(subscription, opened, resumption, at)
 
 
 def hold_back(subscription: Subscription, due: Sequence[ItemPeriod]) -> list[ItemPeriod]:

@@ -41,7 +41,7 @@ class PauseForm(Confirmation):
         help_text="Else the usage since the last invoice is discarded.",
     )
     credit_from = forms.ChoiceField(
-        label="Give back of fixed quantities", choices=CREDITS, widget=UnfoldAdminSelectWidget
+        label="Give back of fixed quantities", choices=CREDITS, initial="now", widget=UnfoldAdminSelectWidget
     )
     invoice_at_once = forms.BooleanField(
         label="Invoice this at once",
@@ -52,10 +52,11 @@ class PauseForm(Confirmation):
 
 
 class ResumeForm(Confirmation):
-    anchor = forms.ChoiceField(label="Periods", choices=ANCHORS, widget=UnfoldAdminSelectWidget)
+    anchor = forms.ChoiceField(label="Periods", choices=ANCHORS, initial="now", widget=UnfoldAdminSelectWidget)
     proration_behavior = forms.ChoiceField(
         label="Charge the rest of the period",
         choices=PRORATIONS,
+        initial="create_prorations",
         widget=UnfoldAdminSelectWidget,
         help_text="Where the old dates are kept. A full period is invoiced at once.",
     )
@@ -71,17 +72,17 @@ class PauseCollectionForm(Confirmation):
     )
 
 
-def end_trial(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> None:
-    update_subscription(row.pk, changes={}, trial=Trial(end="now"), at=at)
+def end_trial(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> Subscription:
+    return update_subscription(row.pk, changes={}, trial=Trial(end="now"), at=at)
 
 
-def pause(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> None:
+def pause(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> Subscription:
     wish = Pause(answers["bill_usage"], answers["credit_from"], answers["invoice_at_once"])
-    pause_subscription(row.pk, pause=wish, at=at)
+    return pause_subscription(row.pk, pause=wish, at=at)
 
 
-def resume(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> None:
-    resume_subscription(row.pk, resumption=Resumption(answers["anchor"], answers["proration_behavior"]), at=at)
+def resume(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> Subscription:
+    return resume_subscription(row.pk, resumption=Resumption(answers["anchor"], answers["proration_behavior"]), at=at)
 
 
 def pause_collection(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> None:
@@ -102,6 +103,8 @@ for button in (
         done="The trial has ended.",
         run=end_trial,
         when=lambda row: row.is_trialing,
+        foreseen=True,
+        at_once=True,
     ),
     Button(
         name="resume",
@@ -112,6 +115,8 @@ for button in (
         run=resume,
         when=lambda row: row.is_paused,
         form=ResumeForm,
+        foreseen=True,
+        at_once=True,
     ),
     Button(
         name="pause",
@@ -123,6 +128,8 @@ for button in (
         run=pause,
         when=lambda row: row.can_pause and row.is_flexible and not row.is_sent,
         form=PauseForm,
+        foreseen=True,
+        at_once=True,
     ),
     Button(
         name="pause-collection",

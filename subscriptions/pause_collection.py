@@ -10,6 +10,7 @@ from core.errors import InvalidRequest
 from core.timeline import TimedWork
 from subscriptions.locks import lock_subscription
 from subscriptions.models import Subscription
+from webhooks.events import telling
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ def resume_if_due(subscription_id: str, at: datetime) -> Subscription | None:
         subscription = lock_subscription(subscription_id)
         if not Subscription.objects.to_resume(at).filter(pk=subscription.pk).exists():
             return None
-        pause_collection(subscription, Collection(), at=at)
+        with telling("customer.subscription.updated", "subscription", [subscription_id], at=at):
+            pause_collection(subscription, Collection(), at=at)
         return subscription
 
 

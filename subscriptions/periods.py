@@ -1,116 +1,40 @@
-"""Where billing periods begin and end: every boundary is computed from the anchor, never from its neighbour.
+"""Where the billing periods of subscriptions begin and end, and the share of an amount that falls on a part of one.
 
-Pure UTC arithmetic. An anchor on the 31st gives 28 February and then 31 March, because each boundary asks
-the anchor for the wanted day and clamps it to that month alone.
+Pure UTC arithmetic; the calendar is in `core/periods.py`.
 """
 
-from calendar import monthrange
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from core.money import CONTEXT
+from core.periods import (
+    MONTHS,
+    Anchor,
+    Cadence,
+    Period,
+    boundary,
+    days_in_month_of,
+    month_number,
+    next_boundary,
+    on_day,
+    period_containing,
+    require_utc,
+)
 
-_FIXED = {"day": timedelta(days=1), "week": timedelta(weeks=1)}
-_MONTHS = {"month": 1, "year": 12}
+__all__ = [
+    "Anchor",
+    "Cadence",
+    "Period",
+    "anchor_from_config",
+    "boundary",
+    "clamp",
+    "days_in_month_of",
+    "next_boundary",
+    "period_containing",
+    "prorate",
+]
+
 _MICROSECOND = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True)
-class Cadence:
-    """How often a period begins: every `count` days, weeks, months or years."""
-
-    interval: str
-    count: int = 1
-
-    def __post_init__(self) -> None:
-        if self.interval not in _FIXED and self.interval not in _MONTHS:
-            raise ValueError(f"unknown interval {self.interval!r}")
-        if self.count < 1:
-            raise ValueError("a period must count at least one interval")
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """The instant that fixes all boundaries.
-
-    `day_of_month` is the wanted day (1-31) where it differs from the day of `at`, because the month of `at`
-    is too short for it; the day of `at` is then the last of its month.
-    """
-
-    at: datetime
-    day_of_month: int | None = None
-
-    def __post_init__(self) -> None:
-        _require_utc(self.at)
-        if self.day_of_month is None:
-            return
-        if not 1 <= self.day_of_month <= 31:
-            raise ValueError("the day of the month must be between 1 and 31")
-        if self.at.day != min(self.day_of_month, days_in_month_of(self.at)):
-            raise ValueError("the anchor does not fall on the wanted day of the month")
-
-    @property
-    def wanted_day(self) -> int:
-        return self.day_of_month or self.at.day
-
-
-@dataclass(frozen=True)
-class Period:
-    """A half-open span of time: `start` belongs to it, `end` does not. Empty where both are the same."""
-
-    start: datetime
-    end: datetime
-
-    def __post_init__(self) -> None:
-        _require_utc(self.start)
-        _require_utc(self.end)
-        if self.end < self.start:
-            raise ValueError("a period cannot end before it starts")
-
-    def __contains__(self, at: datetime) -> bool:
-        return self.start <= at < self.end
-
-    @property
-    def length(self) -> timedelta:
-        return self.end - self.start
-
-    @property
-    def is_empty(self) -> bool:
-        return self.start == self.end
-
-
-def days_in_month_of(at: datetime) -> int:
-    return monthrange(at.year, at.month)[1]
-
-
-def boundary(anchor: Anchor, cadence: Cadence, n: int) -> datetime:
-    """The n-th boundary, counted from the anchor (n = 0) in both directions.
-
-    Raises OverflowError outside the years 1 to 9999.
-    """
-    if cadence.interval in _FIXED:
-        return anchor.at + n * cadence.count * _FIXED[cadence.interval]
-    return _on_day(anchor.at, _month_number(anchor.at) + n * _months(cadence), anchor.wanted_day)
-
-
-def period_containing(anchor: Anchor, cadence: Cadence, at: datetime) -> Period:
-    """The period with start <= at < end."""
-    _require_utc(at)
-    if cadence.interval in _FIXED:
-        n = (at - anchor.at) // (cadence.count * _FIXED[cadence.interval])
-    else:
-        n = (_month_number(at) - _month_number(anchor.at)) // _months(cadence)
-        # Boundary n lies in the month of `at` or before it, boundary n + 1 in a later month; only within the
-        # month itself can boundary n still be ahead.
-        if boundary(anchor, cadence, n) > at:
-            n -= 1
-    return Period(boundary(anchor, cadence, n), boundary(anchor, cadence, n + 1))
-
-
-def next_boundary(anchor: Anchor, cadence: Cadence, after: datetime) -> datetime:
-    """The first boundary strictly after the instant."""
-    return period_containing(anchor, cadence, after).end
 
 
 def anchor_from_config(
@@ -129,7 +53,7 @@ def anchor_from_config(
     then starts earlier, at `next_boundary(anchor, cadence, created)`, in line with the anchor.
     Raises ValueError for a cadence of days or weeks and for parts out of range.
     """
-    if cadence.interval not in _MONTHS:
+    if cadence.interval not in MONTHS:
         raise ValueError("a day of the month can only anchor periods of months or years")
     if not 1 <= day_of_month <= 31:
         raise ValueError("the day of the month must be between 1 and 31")
@@ -141,13 +65,13 @@ def anchor_from_config(
         second=created.second if second is None else second,
         microsecond=created.microsecond if second is None else 0,
     )
-    _require_utc(created)
-    first, step = _month_number(created), 1
+    require_utc(created)
+    first, step = month_number(created), 1
     if month is not None:
         first, step = created.year * 12 + month - 1, 12
-    at = _on_day(time, first, day_of_month)
+    at = on_day(time, first, day_of_month)
     if at < created:
-        at = _on_day(time, first + step, day_of_month)
+        at = on_day(time, first + step, day_of_month)
     return Anchor(at, day_of_month)
 
 
@@ -167,26 +91,3 @@ def prorate(amount_decimal: Decimal, part: Period, whole: Period) -> Decimal:
         raise ValueError("the part must lie within the whole period")
     share = CONTEXT.multiply(amount_decimal, Decimal(part.length // _MICROSECOND))
     return CONTEXT.divide(share, Decimal(whole.length // _MICROSECOND))
-
-
-def _months(cadence: Cadence) -> int:
-    return cadence.count * _MONTHS[cadence.interval]
-
-
-def _month_number(at: datetime) -> int:
-    """Months since year 0, so that calendar arithmetic is integer arithmetic."""
-    return at.year * 12 + at.month - 1
-
-
-def _on_day(time: datetime, month_number: int, day: int) -> datetime:
-    """The wanted day of that month, or its last day where it has no such day, at the time of day given."""
-    year, month = month_number // 12, month_number % 12 + 1
-    if not 1 <= year <= 9999:
-        raise OverflowError("date value out of range")
-    return time.replace(year=year, month=month, day=min(day, monthrange(year, month)[1]))
-
-
-def _require_utc(at: datetime) -> None:
-    # The name is asked too: London has no offset in winter, and calendar steps would cross its summer.
-    if at.tzinfo is None or at.utcoffset() != timedelta(0) or at.tzname() != "UTC":
-        raise ValueError("periods are computed in UTC only")

@@ -8,7 +8,9 @@ from customers.models import Customer
 from subscriptions.cancel import cancel_subscription
 from subscriptions.models import SubscriptionSchedule
 from subscriptions.schedule_apply import set_end
-from subscriptions.schedule_run import lock_live, release
+from subscriptions.schedule_follow import KIND
+from subscriptions.schedule_run import lock_live, release, telling_both
+from webhooks.events import record, record_many
 
 Status = SubscriptionSchedule.Status
 
@@ -26,6 +28,7 @@ def cancel_schedule(
         subscription = schedule.subscription
         schedule.status, schedule.canceled_at, schedule.next_at = Status.CANCELED, at, None
         schedule.save(update_fields=["status", "canceled_at", "next_at"])
+        record(f"{KIND}.canceled", KIND, schedule, at=at)
         if subscription is not None:
             cancel_subscription(subscription.pk, at=at, invoice_now=invoice_now, prorate=prorate)
         return schedule
@@ -40,13 +43,16 @@ def release_schedule(schedule_id: str, *, at: datetime, preserve_cancel_date: bo
     with transaction.atomic():
         schedule, at = lock_live(schedule_id, at, "released")
         subscription = schedule.subscription
-        release(schedule, at=at)
-        if subscription is not None and schedule.ends_by_cancelling and not preserve_cancel_date:
-            set_end(subscription, None, at=at, prorate=True)
+        with telling_both(schedule, at):
+            release(schedule, at=at)
+            if subscription is not None and schedule.ends_by_cancelling and not preserve_cancel_date:
+                set_end(subscription, None, at=at, prorate=True)
         return schedule
 
 
 def cancel_schedules(customer: Customer, at: datetime) -> None:
     """End what is to begin for a customer that is being deleted; running ones end with their subscriptions."""
-    waiting = SubscriptionSchedule.objects.live().filter(customer=customer, subscription=None)
-    waiting.update(status=Status.CANCELED, canceled_at=at, next_at=None)
+    waiting = list(SubscriptionSchedule.objects.live().filter(customer=customer, subscription=None))
+    rows = SubscriptionSchedule.objects.filter(pk__in=[schedule.pk for schedule in waiting])
+    rows.update(status=Status.CANCELED, canceled_at=at, next_at=None)
+    record_many(f"{KIND}.canceled", KIND, waiting, at=at)

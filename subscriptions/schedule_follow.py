@@ -6,6 +6,9 @@ from typing import Any
 from core.errors import InvalidRequest
 from subscriptions.models import Subscription, SubscriptionItem, SubscriptionSchedule
 from subscriptions.schedule_extras import wishes_for
+from webhooks.events import record_many, telling
+
+KIND = "subscription_schedule"
 
 
 def check_own_end(subscription: Subscription) -> None:
@@ -30,7 +33,8 @@ def follow_subscription(subscription: Subscription, at: datetime) -> None:
     for name, value in state_of(subscription, at).items():
         if name == "items" or getattr(current, name) is not None:
             setattr(current, name, value)
-    current.save()
+    with telling(f"{KIND}.updated", KIND, [current.schedule_id], at=at):
+        current.save()
 
 
 def driving(subscription: Subscription) -> SubscriptionSchedule | None:
@@ -62,8 +66,10 @@ def state_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
 def end_with_subscription(subscription: Subscription, *, at: datetime) -> None:
     """A subscription that ends takes the schedule with it that still drives it."""
     canceled = SubscriptionSchedule.Status.CANCELED
-    live = SubscriptionSchedule.objects.live().filter(subscription=subscription)
-    live.update(status=canceled, canceled_at=at, next_at=None)
+    live = list(SubscriptionSchedule.objects.live().filter(subscription=subscription))
+    rows = SubscriptionSchedule.objects.filter(pk__in=[schedule.pk for schedule in live])
+    rows.update(status=canceled, canceled_at=at, next_at=None)
+    record_many(f"{KIND}.canceled", KIND, live, at=at)
 
 
 def _item(item: SubscriptionItem, discounts: list[dict[str, str]]) -> dict[str, Any]:

@@ -5,7 +5,8 @@ A schedule moves at the instant that a phase names, however late this is called:
 as it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from django.db import transaction
@@ -18,6 +19,8 @@ from subscriptions.locks import ADVANCE_SCHEDULES, lock_for_change
 from subscriptions.models import SchedulePhase, SubscriptionSchedule
 from subscriptions.moves import NONE
 from subscriptions.schedule_apply import apply_phase, set_end, start_subscription
+from subscriptions.schedule_follow import KIND
+from webhooks.events import record, telling
 
 Status = SubscriptionSchedule.Status
 
@@ -45,12 +48,21 @@ def advance_schedule(schedule_id: str, at: datetime) -> SubscriptionSchedule | N
         if held or schedule.next_at is None or schedule.next_at > at:
             return None
         try:
-            with transaction.atomic():
+            with transaction.atomic(), telling_both(schedule, at):
                 move_on(schedule, at=at)
         except BillingError as error:
             _park(schedule_id, error.message, at)
         schedule.refresh_from_db()
         return schedule
+
+
+@contextmanager
+def telling_both(schedule: SubscriptionSchedule, at: datetime) -> Iterator[None]:
+    """Record what becomes of a schedule, and of the subscription that it drives."""
+    driven = [] if schedule.subscription_id is None else [schedule.subscription_id]
+    telling_driven = telling("customer.subscription.updated", "subscription", driven, at=at)
+    with telling(f"{KIND}.updated", KIND, [schedule.pk], at=at), telling_driven:
+        yield
 
 
 def lock_live(schedule_id: str, at: datetime, verb: str) -> tuple[SubscriptionSchedule, datetime]:
@@ -104,6 +116,7 @@ def end_schedule(schedule: SubscriptionSchedule, *, at: datetime) -> None:
         return
     schedule.status, schedule.completed_at, schedule.next_at = Status.COMPLETED, at, None
     schedule.save(update_fields=["status", "completed_at", "next_at"])
+    record(f"{KIND}.completed", KIND, schedule, at=at)
     biller().bill_due(subscription, at=at)  # closes the last periods; a subscription with none left has ended
 
 
@@ -112,6 +125,7 @@ def release(schedule: SubscriptionSchedule, *, at: datetime) -> None:
     schedule.released_subscription, schedule.subscription = schedule.subscription, None
     schedule.status, schedule.released_at, schedule.next_at = Status.RELEASED, at, None
     schedule.save(update_fields=["released_subscription", "subscription", "status", "released_at", "next_at"])
+    record(f"{KIND}.released", KIND, schedule, at=at)
 
 
 def plan_end(schedule: SubscriptionSchedule, *, at: datetime, prorate: bool) -> None:
@@ -133,14 +147,17 @@ def _begin(schedule: SubscriptionSchedule, phase: SchedulePhase, at: datetime) -
     phase.begun_at = at
     phase.save(update_fields=["begun_at"])
     schedule.next_at = phase.end_date
+    prorate = phase.proration_behavior != NONE
     if schedule.subscription is None:
-        schedule.subscription = start_subscription(schedule, phase, at=at)
+        schedule.subscription = begun = start_subscription(schedule, phase, at=at)
         schedule.status = Status.ACTIVE
-        schedule.save(update_fields=["subscription", "status", "next_at"])
+        with telling("customer.subscription.updated", "subscription", [begun.pk], at=at):
+            schedule.save(update_fields=["subscription", "status", "next_at"])
+            plan_end(schedule, at=phase.start_date, prorate=prorate)
     else:
         schedule.save(update_fields=["next_at"])
         apply_phase(schedule.subscription, phase, schedule.default_settings, at=at)
-    plan_end(schedule, at=phase.start_date, prorate=phase.proration_behavior != NONE)
+        plan_end(schedule, at=phase.start_date, prorate=prorate)
 
 
 def _park(schedule_id: str, reason: str, at: datetime) -> None:

@@ -12,10 +12,11 @@ from core.errors import InvalidRequest, NotFound, ResourceMissing
 from subscriptions.locks import lock_for_change
 from subscriptions.models import ItemPeriod, SchedulePhase, Subscription, SubscriptionSchedule
 from subscriptions.schedule_change import replace_phases, resettle, store_phases
-from subscriptions.schedule_follow import state_of
+from subscriptions.schedule_follow import KIND, state_of
 from subscriptions.schedule_phases import Frame, default_settings, make_phases
-from subscriptions.schedule_run import lock_live, move_on, plan_end
+from subscriptions.schedule_run import lock_live, move_on, plan_end, telling_both
 from subscriptions.subscribe import lock_subscriber
+from webhooks.events import record, take_place, telling
 
 Status = SubscriptionSchedule.Status
 
@@ -50,7 +51,7 @@ def create_schedule(customer_id: str, *, spec: ScheduleSpec, at: datetime) -> Su
     Raises ResourceMissing, ParameterMissing, InvalidRequest. Locks the customer.
     """
     with transaction.atomic():
-        customer = lock_subscriber(customer_id)
+        customer, place = lock_subscriber(customer_id), take_place()
         at = customer.now(at).replace(microsecond=0)
         start, defaults = spec.start_date or at, default_settings(spec.default_settings)
         phases = make_phases(spec.phases, Frame(customer, start, defaults))
@@ -68,6 +69,7 @@ def create_schedule(customer_id: str, *, spec: ScheduleSpec, at: datetime) -> Su
         store_phases(schedule, phases)
         if start <= at:
             move_on(schedule, at=at)
+        record(f"{KIND}.created", KIND, schedule, at=at, place=place)
         return schedule
 
 
@@ -85,19 +87,21 @@ def adopt_subscription(subscription_id: str, *, at: datetime, metadata: Mapping[
         _check_adoptable(subscription)
         phase, defaults = _as_phase(subscription, at)
         ends = subscription.cancel_at is not None
-        schedule = SubscriptionSchedule.objects.create(
-            customer=subscription.customer,
-            subscription=subscription,
-            status=Status.ACTIVE,
-            end_behavior="cancel" if ends else "release",
-            billing_mode=subscription.billing_mode,
-            proration_discounts=subscription.proration_discounts,
-            default_settings=defaults,
-            metadata=dict(metadata),
-            next_at=phase.end_date,
-            created_at=at,
-        )
-        store_phases(schedule, [phase])
+        with telling("customer.subscription.updated", "subscription", [subscription_id], at=at):
+            schedule = SubscriptionSchedule.objects.create(
+                customer=subscription.customer,
+                subscription=subscription,
+                status=Status.ACTIVE,
+                end_behavior="cancel" if ends else "release",
+                billing_mode=subscription.billing_mode,
+                proration_discounts=subscription.proration_discounts,
+                default_settings=defaults,
+                metadata=dict(metadata),
+                next_at=phase.end_date,
+                created_at=at,
+            )
+            store_phases(schedule, [phase])
+            record(f"{KIND}.created", KIND, schedule, at=at)
         return schedule
 
 
@@ -108,18 +112,23 @@ def update_schedule(schedule_id: str, change: ScheduleChange, *, at: datetime) -
     """
     with transaction.atomic():
         schedule, at = lock_live(schedule_id, at, "updated")
-        schedule.metadata = merge(schedule.metadata, change.metadata)
-        schedule.end_behavior = change.end_behavior or schedule.end_behavior
-        if change.default_settings is not None:
-            schedule.default_settings = default_settings({**schedule.default_settings, **change.default_settings})
-        schedule.save()
-        if change.phases is not None:
-            replace_phases(schedule, change.phases, behavior=change.behavior, at=at)
-        elif change.default_settings is not None:
-            resettle(schedule, at=at, behavior=change.behavior)
-        if schedule.is_active and schedule.next_at is not None:
-            plan_end(schedule, at=at, prorate=change.behavior != "none")
+        with telling_both(schedule, at):
+            _change(schedule, change, at)
         return schedule
+
+
+def _change(schedule: SubscriptionSchedule, change: ScheduleChange, at: datetime) -> None:
+    schedule.metadata = merge(schedule.metadata, change.metadata)
+    schedule.end_behavior = change.end_behavior or schedule.end_behavior
+    if change.default_settings is not None:
+        schedule.default_settings = default_settings({**schedule.default_settings, **change.default_settings})
+    schedule.save()
+    if change.phases is not None:
+        replace_phases(schedule, change.phases, behavior=change.behavior, at=at)
+    elif change.default_settings is not None:
+        resettle(schedule, at=at, behavior=change.behavior)
+    if schedule.is_active and schedule.next_at is not None:
+        plan_end(schedule, at=at, prorate=change.behavior != "none")
 
 
 def _check_first(phase: SchedulePhase, at: datetime) -> None:

@@ -21,6 +21,7 @@ from subscriptions.periods import Anchor, anchor_from_config, boundary
 from subscriptions.slices import next_slice
 from subscriptions.terms import begin_terms
 from subscriptions.trials import Trial, first_trial, first_trial_end
+from webhooks.events import record, take_place
 
 MAX_ITEMS = 20
 SUBSCRIPTIONS_PER_CLOCK_CUSTOMER = 3  # as Stripe allows
@@ -77,7 +78,7 @@ def create_subscription(
         # Events carry whole seconds: one sent right after must not seem to come before the subscription.
         at = customer.now(at).replace(microsecond=0)
         start = _start(spec, at)
-        prices = prices_of(spec.items)
+        prices, place = prices_of(spec.items), take_place()
         _check_intervals(spec, prices)
         currency = common_currency(customer, prices, spec.currency)
         trial_end = first_trial_end(spec.trial, at=at, start=start)
@@ -98,7 +99,7 @@ def create_subscription(
             **first_trial(spec.trial, at, trial_end),
         )
         _open_items(subscription, spec, prices, at)
-        set_currency(customer, currency)
+        set_currency(customer, currency, at=at)
         _apply_cancellation(subscription, spec, at)
         if not spec.prorate:
             _bill_without_shares(subscription)
@@ -106,6 +107,8 @@ def create_subscription(
         before_billing(subscription)
         biller().bill_start(subscription, at=at, as_draft=_waits(spec))
         subscription.refresh_from_db()
+        # Before what happened to its invoice, and with the invoice.
+        record("customer.subscription.created", "subscription", subscription, at=at, place=place)
         return subscription
 
 

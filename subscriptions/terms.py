@@ -19,6 +19,7 @@ from subscriptions.extra_items import add_extra_items
 from subscriptions.locks import lock_for_change, lock_subscription
 from subscriptions.models import Subscription, SubscriptionItem
 from subscriptions.periods import Cadence, next_boundary
+from webhooks.events import telling
 
 # By the names below, of which none need be there; None takes away what is set.
 Terms = Mapping[str, Any]
@@ -52,7 +53,8 @@ def change_terms(subscription_id: str, terms: Terms, *, at: datetime) -> Subscri
         subscription, at = lock_for_change(subscription_id, at)
         if subscription.has_ended:
             raise InvalidRequest("A canceled subscription can only update its cancellation_details and metadata.")
-        set_terms(subscription, terms, at=at)
+        with telling("customer.subscription.updated", "subscription", [subscription_id], at=at):
+            set_terms(subscription, terms, at=at)
         return subscription
 
 
@@ -118,8 +120,9 @@ def remove_discounts(subscription_id: str, *, at: datetime) -> Discount:
     """
     with transaction.atomic():
         subscription = lock_subscription(subscription_id)
-        owner = Owner(subscription.customer_id, "subscription", subscription.pk)
-        return remove_discount(owner, at=subscription.customer.now(at))
+        owner, at = Owner(subscription.customer_id, "subscription", subscription.pk), subscription.customer.now(at)
+        with telling("customer.subscription.updated", "subscription", [subscription_id], at=at):
+            return remove_discount(owner, at=at)
 
 
 def sale_of(subscription: Subscription) -> Sale:

@@ -11,6 +11,7 @@ from subscriptions.interrupt import NONE, NOW, begin, in_advance, interrupt
 from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.parts import LONGEST_TRIAL
 from subscriptions.slices import Kind, end_slice
+from webhooks.events import record
 
 Missing = Subscription.MissingPaymentMethod
 
@@ -99,6 +100,8 @@ def follow_trial(subscription: Subscription, *, at: datetime) -> None:
     subscription.status = Subscription.Status.PAUSED if paused else Subscription.Status.ACTIVE
     subscription.paused_at = at if paused else None
     subscription.save(update_fields=["status", "paused_at"])
+    if paused:
+        record("customer.subscription.paused", "subscription", subscription, at=at)
 
 
 def what_follows(subscription: Subscription, at: datetime) -> str | None:
@@ -134,7 +137,9 @@ def _end_now(subscription: Subscription, at: datetime) -> None:
     parts.filter(is_cut=True).update(closed_at=at, outcome=ItemPeriod.Outcome.FREE)
     interrupt(subscription, at=at, credit_from=NONE)
     follow_trial(subscription, at=at)
-    if not subscription.has_ended:
+    if subscription.has_ended:
+        record("customer.subscription.deleted", "subscription", subscription, at=at)
+    else:
         opened = begin(subscription, at=at)
     if subscription.is_active:
         biller().invoice_now(subscription, at=at, slices=in_advance(opened))

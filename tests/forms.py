@@ -12,6 +12,7 @@ class FormReader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.fields: dict[str, Any] = {}
+        self._boxes: set[str] = set()  # names of checked boxes: each may have several
         self._in_form = False
         self._select: str | None = None
         self._textarea: str | None = None
@@ -49,7 +50,9 @@ class FormReader(HTMLParser):
         kind = given.get("type")
         if kind == "checkbox":
             if "checked" in given:
-                self.fields[name] = given.get("value") or "on"
+                value = given.get("value") or "on"
+                self.fields[name] = [*self.fields[name], value] if name in self._boxes else [value]
+                self._boxes.add(name)
         elif kind != "submit":
             self.fields[name] = given.get("value") or ""
 
@@ -67,6 +70,20 @@ def submit(client: Client, path: str, **values: Any) -> Any:
     fields = {name: value for name, value in fields_of(client, path).items() if "__prefix__" not in name}
     fields |= values
     return client.post(path, {name: value for name, value in fields.items() if value is not None})
+
+
+def again(client: Client, path: str, answer: Any, **values: Any) -> Any:
+    """Send the form of a page that was shown again, with the given fields changed."""
+    reader = FormReader()
+    reader.feed(answer.content.decode())
+    fields = {name: value for name, value in reader.fields.items() if "__prefix__" not in name} | values
+    return client.post(path, {name: value for name, value in fields.items() if value is not None})
+
+
+def confirm(client: Client, path: str, **values: Any) -> Any:
+    """Fill in a page that shows what would be done, look at it, and send it again as it is."""
+    answer = submit(client, path, **values)
+    return again(client, path, answer) if answer.status_code == 200 and answer.context.get("foreseen") else answer
 
 
 def errors_of(answer: Any) -> dict[str, list[str]]:

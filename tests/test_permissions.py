@@ -20,6 +20,7 @@ KNOWN = {
     "customers:read", "customers:write", "test_clocks:read", "test_clocks:write",
     "meters:read", "meters:write", "meter_events:read", "meter_events:write", "usage:read",
     "quarantined_events:read", "quarantined_events:write", "usage_imports:read", "usage_imports:write", "events:read",
+    "alerts:read", "alerts:write",
     "products:read", "products:write", "prices:read", "prices:write",
     "coupons:read", "coupons:write", "promotion_codes:read", "promotion_codes:write",
     "tax_rates:read", "tax_rates:write",
@@ -27,7 +28,10 @@ KNOWN = {
     "subscription_schedules:read", "subscription_schedules:write",
     "invoices:read", "invoices:write", "credit_notes:read", "credit_notes:write",
     "invoiceitems:read", "invoiceitems:write",
+    "credit_grants:read", "credit_grants:write", "credit_balance_transactions:read", "credit_balance_summary:read",
+    "credit_holds:read", "credit_holds:write",
     "late_usages:read", "late_usages:write",
+    "recurring_credit_grants:read", "recurring_credit_grants:write",
     "portal_sessions:write",
     "webhook_endpoints:read", "webhook_endpoints:write", "event_destinations:read", "event_destinations:write",
 }  # fmt: skip

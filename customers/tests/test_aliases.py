@@ -29,8 +29,8 @@ def refusal(call, *args, **kwargs) -> tuple[str, str | None]:
 def test_each_name_and_the_id_lead_to_the_customer():
     clock = make.clock()
     ada, bob = make.customer(), make.customer(on=clock)
-    set_external_id(ada.pk, "crm-1")
-    set_aliases(ada.pk, ["acme", "acme-eu"])
+    set_external_id(ada.pk, "crm-1", at=JAN)
+    set_aliases(ada.pk, ["acme", "acme-eu"], at=JAN)
 
     found = resolve([ada.pk, "crm-1", "acme-eu", bob.pk, "unknown", "cus_unknown"])
 
@@ -41,7 +41,7 @@ def test_each_name_and_the_id_lead_to_the_customer():
 
 def test_names_are_resolved_by_one_query(django_assert_num_queries):
     ada = make.customer()
-    set_aliases(ada.pk, ["acme"])
+    set_aliases(ada.pk, ["acme"], at=JAN)
     with django_assert_num_queries(1):
         assert resolve(["acme", ada.pk]).keys() == {"acme", ada.pk}
     with django_assert_num_queries(1):
@@ -50,42 +50,42 @@ def test_names_are_resolved_by_one_query(django_assert_num_queries):
 
 def test_a_new_set_replaces_the_old_one_and_leaves_the_external_id():
     ada = make.customer()
-    set_external_id(ada.pk, "crm-1")
-    set_aliases(ada.pk, ["b", "a", "b"])
+    set_external_id(ada.pk, "crm-1", at=JAN)
+    set_aliases(ada.pk, ["b", "a", "b"], at=JAN)
     kept = CustomerAlias.objects.get(pk="b").created_at
 
-    set_aliases(ada.pk, ["c", "b"])
+    set_aliases(ada.pk, ["c", "b"], at=JAN)
     assert names(ada) == ("crm-1", ["b", "c"])
     assert CustomerAlias.objects.get(pk="b").created_at == kept
-    set_aliases(ada.pk, [])
-    set_external_id(ada.pk, "crm-2")
+    set_aliases(ada.pk, [], at=JAN)
+    set_external_id(ada.pk, "crm-2", at=JAN)
     assert names(ada) == ("crm-2", [])
-    set_external_id(ada.pk, None)
+    set_external_id(ada.pk, None, at=JAN)
     assert not CustomerAlias.objects.exists()
 
 
 def test_a_name_can_turn_from_one_kind_into_the_other_in_one_change():
     ada = make.customer(external_id="x", ingest_aliases=["y"])
-    update_customer(ada.pk, changes={"external_id": "y", "ingest_aliases": ["x"]})
+    update_customer(ada.pk, changes={"external_id": "y", "ingest_aliases": ["x"]}, at=JAN)
     assert names(ada) == ("y", ["x"])
-    message, param = refusal(set_external_id, ada.pk, "x")
+    message, param = refusal(set_external_id, ada.pk, "x", at=JAN)
     assert ("both the external id and an alias" in message, param) == (True, "external_id")
-    assert refusal(set_aliases, ada.pk, ["y"])[1] == "ingest_aliases"
+    assert refusal(set_aliases, ada.pk, ["y"], at=JAN)[1] == "ingest_aliases"
 
 
 @pytest.mark.parametrize("bad", ["", "  ", "x" * 129, "cus_1", "a\x00", "\ud800"])
 def test_what_is_no_name_is_refused(bad):
     ada = make.customer()
-    assert refusal(set_aliases, ada.pk, ["fine", bad])[1] == "ingest_aliases[1]"
+    assert refusal(set_aliases, ada.pk, ["fine", bad], at=JAN)[1] == "ingest_aliases[1]"
     if bad:
-        assert refusal(set_external_id, ada.pk, bad)[1] == "external_id"
+        assert refusal(set_external_id, ada.pk, bad, at=JAN)[1] == "external_id"
     assert names(ada) == (None, [])
 
 
 def test_there_is_a_limit():
     ada = make.customer()
-    set_aliases(ada.pk, [f"a-{n}" for n in range(MOST_ALIASES)])
-    message, param = refusal(set_aliases, ada.pk, [f"a-{n}" for n in range(MOST_ALIASES + 1)])
+    set_aliases(ada.pk, [f"a-{n}" for n in range(MOST_ALIASES)], at=JAN)
+    message, param = refusal(set_aliases, ada.pk, [f"a-{n}" for n in range(MOST_ALIASES + 1)], at=JAN)
     assert (message, param) == ("A customer can have at most 2,000 aliases.", "ingest_aliases")
 
 
@@ -93,8 +93,8 @@ def test_a_name_belongs_to_one_customer():
     ada = make.customer(external_id="acme")
     bob = make.customer()
     taken = f"'acme' already belongs to another customer: {ada.pk}."
-    assert refusal(set_aliases, bob.pk, ["new", "acme"]) == (taken, "ingest_aliases")
-    assert refusal(set_external_id, bob.pk, "acme") == (taken, "external_id")
+    assert refusal(set_aliases, bob.pk, ["new", "acme"], at=JAN) == (taken, "ingest_aliases")
+    assert refusal(set_external_id, bob.pk, "acme", at=JAN) == (taken, "external_id")
     assert refusal(create_customer, at=JAN, external_id="acme") == (taken, "external_id")
     assert names(bob) == (None, [])
     assert Customer.objects.count() == 2
@@ -107,19 +107,19 @@ def test_a_deleted_customer_keeps_its_names_until_they_are_released():
     delete_customer(ada.pk, at=JAN)
 
     assert resolve(["acme", ada.pk]) == {}
-    assert refusal(set_aliases, bob.pk, ["acme"])[0].endswith(f"another customer: {ada.pk}, which is deleted.")
+    assert refusal(set_aliases, bob.pk, ["acme"], at=JAN)[0].endswith(f"another customer: {ada.pk}, which is deleted.")
     with pytest.raises(NotFound):
-        set_aliases(ada.pk, [])
+        set_aliases(ada.pk, [], at=JAN)
     release_names(ada.pk)
     release_names(ada.pk)
-    set_aliases(bob.pk, ["acme"])
+    set_aliases(bob.pk, ["acme"], at=JAN)
     assert resolve(["acme"])["acme"].id == bob.pk
 
 
 def test_nobody_has_no_names():
     for call in (
-        lambda: set_aliases("cus_x", []),
-        lambda: set_external_id("cus_x", "a"),
+        lambda: set_aliases("cus_x", [], at=JAN),
+        lambda: set_external_id("cus_x", "a", at=JAN),
         lambda: release_names("cus_x"),
     ):
         with pytest.raises(NotFound):
@@ -133,10 +133,10 @@ def test_apps_above_hear_of_new_names_after_commit(django_capture_on_commit_call
     with django_capture_on_commit_callbacks(execute=True):
         ada = make.customer(external_id="x")
     with django_capture_on_commit_callbacks(execute=True):
-        set_aliases(ada.pk, ["b", "a"])
+        set_aliases(ada.pk, ["b", "a"], at=JAN)
     with django_capture_on_commit_callbacks(execute=True):
-        set_aliases(ada.pk, ["b", "a"])
-        set_external_id(ada.pk, "x")
+        set_aliases(ada.pk, ["b", "a"], at=JAN)
+        set_external_id(ada.pk, "x", at=JAN)
     assert heard == [["x"], ["a", "b"]]
 
 
@@ -148,7 +148,7 @@ def test_of_two_that_want_a_name_at_once_one_gets_it():
     def want(customer: Customer, texts: list[str]) -> None:
         barrier.wait()
         try:
-            set_aliases(customer.pk, texts)
+            set_aliases(customer.pk, texts, at=JAN)
             said.append(customer.pk)
         except InvalidRequest:
             pass

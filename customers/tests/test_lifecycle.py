@@ -23,27 +23,27 @@ def test_a_prefix_is_made_up_when_none_is_given() -> None:
 @pytest.mark.parametrize("prefix", ["", "abc", "TOOLONGPREFIX", "A-B", "Ä"])
 def test_a_malformed_prefix_is_refused(prefix: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
-        update_customer(make.customer().pk, changes={"invoice_prefix": prefix})
+        update_customer(make.customer().pk, changes={"invoice_prefix": prefix}, at=JAN)
     assert refused.value.param == "invoice_prefix"
 
 
 def test_a_prefix_belongs_to_one_customer_for_ever() -> None:
     first = make.customer(invoice_prefix="ADA")
-    update_customer(first.pk, changes={"invoice_prefix": "ADA2"})
+    update_customer(first.pk, changes={"invoice_prefix": "ADA2"}, at=JAN)
 
     with pytest.raises(InvalidRequest, match="is, or was, in use"):
         make.customer(invoice_prefix="ADA")
     assert Customer.objects.count() == 1
 
-    assert update_customer(first.pk, changes={"invoice_prefix": "ADA"}).invoice_prefix == "ADA"
+    assert update_customer(first.pk, changes={"invoice_prefix": "ADA"}, at=JAN).invoice_prefix == "ADA"
 
 
 def test_numbers_do_not_go_back() -> None:
     customer = make.customer()
-    update_customer(customer.pk, changes={"next_invoice_sequence": 7})
+    update_customer(customer.pk, changes={"next_invoice_sequence": 7}, at=JAN)
 
     with pytest.raises(InvalidRequest, match="cannot go back"):
-        update_customer(customer.pk, changes={"next_invoice_sequence": 6})
+        update_customer(customer.pk, changes={"next_invoice_sequence": 6}, at=JAN)
 
 
 def test_a_rule_of_its_own_goes_before_the_installations(settings: Any) -> None:
@@ -51,7 +51,7 @@ def test_a_rule_of_its_own_goes_before_the_installations(settings: Any) -> None:
     customer = make.customer()
     assert (customer.late_usage_rule, customer.invoice_grace) == (Customer.LateUsage.HOLD, timedelta(minutes=1))
 
-    own = update_customer(customer.pk, changes={"late_usage": "not_billed", "invoice_grace_seconds": 0})
+    own = update_customer(customer.pk, changes={"late_usage": "not_billed", "invoice_grace_seconds": 0}, at=JAN)
 
     assert (own.late_usage_rule, own.invoice_grace) == (Customer.LateUsage.NOT_BILLED, timedelta(0))
 
@@ -66,8 +66,11 @@ def test_the_database_knows_the_rules_too(wrong: dict[str, Any]) -> None:
 def test_metadata_is_merged() -> None:
     customer = make.customer(metadata={"a": "1", "b": "2"})
 
-    assert update_customer(customer.pk, changes={}, metadata={"a": "", "c": "3"}).metadata == {"b": "2", "c": "3"}
-    assert update_customer(customer.pk, changes={}, metadata="").metadata == {}
+    assert update_customer(customer.pk, changes={}, metadata={"a": "", "c": "3"}, at=JAN).metadata == {
+        "b": "2",
+        "c": "3",
+    }
+    assert update_customer(customer.pk, changes={}, metadata="", at=JAN).metadata == {}
 
 
 def test_deleting_ends_subscriptions_and_keeps_the_row() -> None:
@@ -82,4 +85,4 @@ def test_deleting_ends_subscriptions_and_keeps_the_row() -> None:
     with pytest.raises(NotFound):
         delete_customer(customer.pk, at=JAN)
     with pytest.raises(NotFound):
-        update_customer(customer.pk, changes={"name": "Eve"})
+        update_customer(customer.pk, changes={"name": "Eve"}, at=JAN)

@@ -13,6 +13,7 @@ from customers.models import Customer, NumberSeries
 from customers.numbers import take_numbers, take_numbers_of_many
 from tests import make
 from tests.faults.steps import at_once
+from tests.make import JAN
 
 pytestmark = pytest.mark.django_db
 THREADS = 8
@@ -74,13 +75,13 @@ def test_many_in_as_many_statements_as_one(
 def test_a_prefix_is_the_accounts_or_a_customers(settings: Any) -> None:
     customer = make.customer(invoice_prefix="ADA")
     with pytest.raises(InvalidRequest, match="of the whole account") as refused:
-        update_customer(customer.pk, changes={"invoice_prefix": "ACME"})
+        update_customer(customer.pk, changes={"invoice_prefix": "ACME"}, at=JAN)
     assert refused.value.param == "invoice_prefix"
 
     take(customer)
     settings.INVOICE_PREFIX = "NEW"
     with pytest.raises(InvalidRequest, match="of the whole account"):  # its numbers are there
-        update_customer(customer.pk, changes={"invoice_prefix": "ACME"})
+        update_customer(customer.pk, changes={"invoice_prefix": "ACME"}, at=JAN)
 
     settings.INVOICE_PREFIX = "ADA"
     with pytest.raises(InvalidRequest, match="by a customer"):

@@ -155,11 +155,11 @@ def test_a_preview_says_what_is_issued_and_stores_nothing(invoice: Invoice) -> N
 
 def test_texts_change(invoice: Invoice) -> None:
     note = issue(invoice, 5, memo="a", metadata={"a": "1"})
-    changed = update_credit_note(note.pk, memo="b", metadata={"b": "2"})
+    changed = update_credit_note(note.pk, memo="b", metadata={"b": "2"}, at=JAN)
     assert (changed.memo, changed.metadata) == ("b", {"a": "1", "b": "2"})
-    assert update_credit_note(note.pk).memo == "b"
+    assert update_credit_note(note.pk, at=JAN).memo == "b"
     with pytest.raises(NotFound):
-        update_credit_note("cn_none")
+        update_credit_note("cn_none", at=JAN)
 
 
 def test_an_amount_of_its_own(invoice: Invoice) -> None:

@@ -139,7 +139,7 @@ class Writer:
 
 
 async def _write_watched(batch: Sequence[Waiting]) -> None:
-    """Store events of watched customers, whose usage is evaluated with it. What fails as a whole is tried one by one."""
+    """Store events of watched customers, which are evaluated with them. What fails as a whole is tried one by one."""
     try:
         results = await in_thread(_take, [one.checked for one in batch])
     except OperationalError as error:

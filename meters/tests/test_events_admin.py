@@ -49,8 +49,8 @@ def text(client: Client, path: str) -> str:
 
 def test_a_customer_is_found_by_all_of_its_names(admin_client: Client) -> None:
     ada, bob = make.customer(name="Ada Lovelace", email="ada@example.com"), make.customer(name="Bob")
-    set_external_id(ada.pk, "crm-7")
-    set_aliases(ada.pk, ["tenant-a", "tenant-b"])
+    set_external_id(ada.pk, "crm-7", at=JAN)
+    set_aliases(ada.pk, ["tenant-a", "tenant-b"], at=JAN)
     make.meter()
     send(ada, "of-ada")
     send(bob, "of-bob")
@@ -82,7 +82,7 @@ def test_events_are_found_by_what_became_of_them(admin_client: Client) -> None:
 
 def test_a_search_leads_across_to_the_quarantine(admin_client: Client) -> None:
     ada = make.customer(name="Ada")
-    set_aliases(ada.pk, ["tenant-a"])
+    set_aliases(ada.pk, ["tenant-a"], at=JAN)
     meter = make.meter()
     make.held(meter.event_name, "nobody", at=JAN, identifier="lost")
     make.held(meter.event_name, "tenant-a", "no number", at=JAN)

@@ -237,7 +237,7 @@ def test_naming_a_customer_rings_and_the_worker_finds_the_work(monkeypatch, djan
         customer = make.customer(ingest_aliases=["somebody else"])
     assert rung == []
     with django_capture_on_commit_callbacks(execute=True):
-        set_aliases(customer.pk, ["acme"])
+        set_aliases(customer.pk, ["acme"], at=JAN)
     assert rung == [1]
 
     tasks.replay_quarantined()

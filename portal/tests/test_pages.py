@@ -137,7 +137,7 @@ def test_an_invoice_keeps_what_it_said():
     make.subscribe(customer, price)
     spread(customer, values={1: "1031"})
     invoice = bill(customer, clock)
-    update_customer(customer.pk, changes={"name": "Countess", "email": "new@new.example", "address": None})
+    update_customer(customer.pk, changes={"name": "Countess", "email": "new@new.example", "address": None}, at=JAN)
     price.product.name = "Renamed"
     price.product.save()
 

@@ -223,9 +223,9 @@ def test_the_page_shows_tiers_and_what_some_quantities_cost(admin_client: Client
 
 def test_the_page_shows_what_it_costs_in_other_currencies(admin_client: Client) -> None:
     price, tiered = make.price(unit="5"), make.price(tiers=[(None, "5", None)])
-    update_price(price.pk, changes={}, currency_options={"eur": OptionSpec(Decimal("4.5"))})
+    update_price(price.pk, changes={}, currency_options={"eur": OptionSpec(Decimal("4.5"))}, at=JAN)
     tiers = [TierSpec(Decimal(10), Decimal(4)), TierSpec(None, Decimal(3), Decimal(100))]
-    update_price(tiered.pk, changes={}, currency_options={"eur": OptionSpec(tiers=tiers)})
+    update_price(tiered.pk, changes={}, currency_options={"eur": OptionSpec(tiers=tiers)}, at=JAN)
 
     shown = [
         {panel["title"]: panel["data"] for panel in admin_client.get(change(row)).context["panels"]}

@@ -87,12 +87,12 @@ def test_a_currency_is_added_once_and_for_all() -> None:
     price = tiered()
     options = {"eur": OptionSpec(tiers=TIERS)}
     for _ in range(2):
-        update_price(price.pk, changes={}, currency_options=options)
+        update_price(price.pk, changes={}, currency_options=options, at=JAN)
     assert (PriceCurrencyOption.objects.count(), OptionTier.objects.count()) == (1, 2)
 
     for other in (OptionSpec(tiers=TIERS[1:]), OptionSpec(tiers=TIERS, tax_behavior="exclusive")):
         with pytest.raises(InvalidRequest) as caught:
-            update_price(price.pk, changes={}, currency_options={"eur": other})
+            update_price(price.pk, changes={}, currency_options={"eur": other}, at=JAN)
         assert caught.value.param == "currency_options[eur]"
 
 

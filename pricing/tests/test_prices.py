@@ -110,19 +110,21 @@ def test_a_lookup_key_has_one_holder_and_moves_when_told_to() -> None:
         create_price(product.pk, spec=spec(unit_amount=ONE, lookup_key="k"), at=JAN)
     second = create_price(product.pk, spec=spec(unit_amount=ONE, lookup_key="k", transfer_lookup_key=True), at=JAN)
     assert list(Price.objects.filter(lookup_key="k")) == [second]
-    update_price(second.pk, changes={"lookup_key": "k"})  # its own: nothing to take
+    update_price(second.pk, changes={"lookup_key": "k"}, at=JAN)  # its own: nothing to take
     with pytest.raises(InvalidRequest):
-        update_price(first.pk, changes={"lookup_key": "k"})
-    update_price(first.pk, changes={"lookup_key": "k"}, transfer_lookup_key=True)
+        update_price(first.pk, changes={"lookup_key": "k"}, at=JAN)
+    update_price(first.pk, changes={"lookup_key": "k"}, transfer_lookup_key=True, at=JAN)
     assert list(Price.objects.filter(lookup_key="k")) == [first]
 
 
 @pytest.mark.django_db
 def test_what_may_change() -> None:
     price = make.price(unit="5")
-    changed = update_price(price.pk, changes={"active": False, "tax_behavior": "inclusive"}, metadata={"a": "1"})
+    changed = update_price(
+        price.pk, changes={"active": False, "tax_behavior": "inclusive"}, metadata={"a": "1"}, at=JAN
+    )
     assert (changed.active, changed.metadata) == (False, {"a": "1"})
     with pytest.raises(InvalidRequest, match="tax behavior"):
-        update_price(price.pk, changes={"tax_behavior": "exclusive"})
+        update_price(price.pk, changes={"tax_behavior": "exclusive"}, at=JAN)
     with pytest.raises(NotFound):
-        update_price("price_none", changes={})
+        update_price("price_none", changes={}, at=JAN)

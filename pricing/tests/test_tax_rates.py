@@ -33,13 +33,13 @@ def test_the_database_knows_the_bounds(percentage: str) -> None:
 
 def test_all_else_changes() -> None:
     rate = update_tax_rate(
-        made(metadata={"a": "1"}).pk, changes={"active": False, "country": "se"}, metadata={"b": "2"}
+        made(metadata={"a": "1"}).pk, changes={"active": False, "country": "se"}, metadata={"b": "2"}, at=JAN
     )
     rate.refresh_from_db()
     assert (rate.active, rate.country, rate.metadata) == (False, "SE", {"a": "1", "b": "2"})
     assert str(rate) == "VAT 20 %"
     with pytest.raises(NotFound):
-        update_tax_rate("txr_none", changes={})
+        update_tax_rate("txr_none", changes={}, at=JAN)
 
 
 def test_rates_are_found_in_the_order_asked_for() -> None:

@@ -13,7 +13,7 @@ from subscriptions.models import ItemPeriod, Subscription
 from subscriptions.parking import park_subscription
 from subscriptions.trials import Trial
 from tests import make
-from tests.forms import errors_of, fields_of, submit
+from tests.forms import confirm, errors_of, fields_of, submit
 from tests.make import JAN, utc
 
 pytestmark = pytest.mark.django_db
@@ -153,7 +153,7 @@ def test_canceling_at_the_end_of_the_period_can_be_undone(admin_client: Client, 
     assert (row.cancel_at, row.cancel_at_period_end, row.cancellation_feedback) == (FEB, True, "unused")
     assert row.cancellation_comment == "Too quiet"
 
-    admin_client.post(press(row, "undo-cancellation"))
+    submit(admin_client, press(row, "undo-cancellation"))
     row.refresh_from_db()
     assert (row.cancel_at, row.cancel_at_period_end, row.canceled_at) == (None, False, None)
 
@@ -164,7 +164,7 @@ def test_canceling_now(admin_client: Client, customer: Customer, invoice_now: st
     make.event(customer, value="10", at=JAN)
     make.move(customer.test_clock, utc(2026, 1, 10))
 
-    submit(admin_client, press(row, "cancel-now"), invoice_now=invoice_now)
+    confirm(admin_client, press(row, "cancel-now"), invoice_now=invoice_now)
 
     row.refresh_from_db()
     assert (row.status, row.ended_at) == ("canceled", utc(2026, 1, 10))

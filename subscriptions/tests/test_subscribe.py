@@ -86,7 +86,7 @@ def test_prices_that_do_not_go_together() -> None:
     metered, other = make.price(meter=meter, unit="1"), make.price(meter=meter, unit="2")
     once = create_price(metered.product_id, spec=PriceSpec("usd", unit_amount=metered.unit_amount_decimal), at=JAN)
     archived = make.price(unit="1")
-    update_price(archived.pk, changes={"active": False})
+    update_price(archived.pk, changes={"active": False}, at=JAN)
     for prices, param in (
         ([], "items"),
         ([metered, metered], "items"),

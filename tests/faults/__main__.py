@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.faults import events, storms, workers
+from tests.faults import events, live, storms, workers
 from tests.stack import ROOT, Server, temporary_home
 
 BEGIN = time.monotonic()
@@ -61,6 +61,22 @@ def run_workers(options: argparse.Namespace, server: Server) -> bool:
     return done and not state["wrong"] and workers.in_django(server, "seed.sees_a_second_invoice()") is True
 
 
+def run_live(options: argparse.Namespace, server: Server) -> bool:
+    """kill -9 of everything below credits, alerts and webhooks; the control loses a webhook, which has to be seen."""
+    kills = [name for name in live.PROCESSES for _ in range(options.kills)]
+    random.Random(options.seed).shuffle(kills)
+    say(f"seed {options.seed}: {options.kills} × each of {', '.join(live.PROCESSES)}")
+    log = Path(tempfile.mkdtemp(prefix="countinghouse-faults-")) / "acknowledged"
+    try:
+        report = live.run(server, kills, log, seed=options.seed, say=say, control=options.control)
+    finally:
+        shutil.rmtree(log.parent, ignore_errors=True)
+    print(json.dumps(asdict(report), indent=2))
+    if options.control:
+        return any("evt_lost" in what for what in report.wrong)
+    return report.is_clean
+
+
 def run_tests(*arguments: str) -> int:
     command = [sys.executable, "-m", "pytest", "-q", *arguments]
     return subprocess.run(command, cwd=ROOT, env=os.environ | {"FAULTS": "all"}, check=False).returncode
@@ -73,7 +89,10 @@ def main() -> int:
     acked.add_argument("--kills", type=int, default=20, help="of each (%(default)s)")
     acked.add_argument("--control", action="store_true", help="synchronous_commit=off; has to lose events")
     stormy = commands.add_parser("storm", help="duplicates, conflicts, and batches in any order, from eight threads")
-    for seeded in (acked, stormy):
+    alive = commands.add_parser("live", help="kill everything below credits, alerts and webhooks, two beats always on")
+    alive.add_argument("--kills", type=int, default=20, help="of each (%(default)s)")
+    alive.add_argument("--control", action="store_true", help="a webhook is lost on purpose; has to be seen")
+    for seeded in (acked, stormy, alive):
         seeded.add_argument("--seed", type=int, default=secrets.randbelow(10**6), help="of what is random")
     crowded = commands.add_parser("workers", help="two beats and four workers, killed, stopped, their broker emptied")
     crowded.add_argument("--customers", type=int, default=200)
@@ -85,12 +104,18 @@ def main() -> int:
         return run_tests("tests/faults/test_pauses.py", "-n", "2")
     if options.command == "controls":
         return run_tests("tests/faults", "-k", "control", "-v")
-    server = Server(
-        temporary_home(), environment={"INVOICE_GRACE_SECONDS": "1", "WEB_WORKERS": "2"}, program=events.HURRIED
-    )
+    environment = {"INVOICE_GRACE_SECONDS": "1", "WEB_WORKERS": "2"}
+    environment |= live.ENVIRONMENT if options.command == "live" else {}
+    server = Server(temporary_home(), environment=environment, program=events.HURRIED)
     try:
         server.start()
-        runs = {"ingest": run_ingest, "events": run_ingest, "storm": run_storm, "workers": run_workers}
+        runs = {
+            "ingest": run_ingest,
+            "events": run_ingest,
+            "storm": run_storm,
+            "workers": run_workers,
+            "live": run_live,
+        }
         run = runs[options.command]
         held = run(options, server)
     finally:

@@ -33,6 +33,7 @@ from tests.faults import broken
 from tests.faults.accounts import FEB, HOUR, MAR, Account, Catalog, catalog, subscribed, with_draft
 from tests.faults.invariants import violations
 from tests.faults.steps import Verb, run_pair, steps_of
+from tests.make import JAN
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ALL = os.environ.get("FAULTS") == "all"
@@ -81,7 +82,7 @@ def void(account: Account) -> Verb:
 
 
 def update(account: Account) -> Verb:
-    return lambda: update_customer(account.customer.pk, changes={"name": "Grace"})
+    return lambda: update_customer(account.customer.pk, changes={"name": "Grace"}, at=JAN)
 
 
 def pause(account: Account) -> Verb:

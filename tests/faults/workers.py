@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import redis
 
@@ -16,6 +16,7 @@ from billing_project import home
 from billing_project.embedded.processes import SUPERVISED
 from tests.stack import ROOT, Server
 
+CELERY = ("-m", "celery", "--quiet", "-A", "billing_project")
 EXTRA_WORKERS = 3
 WEEKS = 4  # whole periods that have ended for each subscription
 
@@ -31,9 +32,9 @@ def in_django(server: Server, code: str) -> object:
 class Extra:
     """A process beside those of the supervisor, in a group of its own."""
 
-    def __init__(self, server: Server, *arguments: str) -> None:
+    def __init__(self, server: Server, *arguments: str, command: Sequence[str] = CELERY) -> None:
         own = {"DJANGO_SETTINGS_MODULE": "billing_project.settings", SUPERVISED: "1"}
-        command = [sys.executable, "-m", "celery", "--quiet", "-A", "billing_project", *arguments]
+        command = [sys.executable, *command, *arguments]
         with open(server.home / "extra.log", "ab") as log:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=server.env | own, stdout=log, stderr=log, start_new_session=True

@@ -332,9 +332,9 @@ class Billing(RuleBasedStateMachine):
         return self.pick(list(self.model.subscriptions.values()), which)
 
     def metered(self) -> list[str]:
-        """The meters that something which runs has a price for."""
-        running = [one for one in self.model.subscriptions.values() if one.running]
-        return sorted({price.meter for one in running for price in one.running if price.meter})
+        """The meters of periods that have not ended."""
+        periods = [pair for one in self.model.subscriptions.values() for pair in one.running.items()]
+        return sorted({price.meter for price, running in periods if price.meter and running.end >= self.now})
 
     def boundaries(self) -> list[datetime]:
         """Ends of periods, and the whole periods around them."""

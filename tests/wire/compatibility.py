@@ -29,6 +29,11 @@ SECTIONS = {
         "v2.billing.meter_event_stream",
         "v2.billing.meter_event_adjustments",
     ),
+    "Billing credits": (
+        "billing.credit_grants",
+        "billing.credit_balance_transactions",
+        "billing.credit_balance_summary",
+    ),
     "Customers": ("customers",),
     "Products": ("products",),
     "Prices": ("prices",),

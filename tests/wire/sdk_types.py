@@ -25,6 +25,29 @@ OURS = {
     "price": {"late_usage"},
     "billing.meter": {"dimension_payload_keys", "filters"},
     "billing.meter_event_summary": {"dimensions"},
+    "billing.credit_balance_transaction": {"reason"},
+    "billing.credit_grant": {"recurring_credit_grant", "rolled_over_from"},
+    "billing.alert": {
+        "channels",
+        "created",
+        "credit_balance_threshold",
+        "emails",
+        "invoice_total_threshold",
+        "no_usage",
+        "snoozed_until",
+        "spend_threshold",
+        "usage_growth",
+    },
+    "billing.alert_triggered": {
+        "group",
+        "id",
+        "period_end",
+        "period_start",
+        "test",
+        "threshold",
+        "value_decimal",
+        "why",
+    },
 }
 PLAIN = {str: str, int: int, bool: bool, float: (int, float)}
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.wire.client import DAY, Wire
+from tests.wire.credits import grant
 
 Make = Callable[[Wire], Any]
 
@@ -20,6 +21,11 @@ def invoice(wire: Wire) -> Any:
     return wire.v1.invoices.retrieve(made.latest_invoice)
 
 
+def transaction(wire: Wire) -> Any:
+    made = grant(wire, wire.customer())
+    return wire.v1.billing.credit_balance_transactions.list({"credit_grant": made.id}).data[0]
+
+
 # Service -> how one of its objects is made.
 MAKERS: dict[str, Make] = {
     "customers": lambda wire: wire.customer(),
@@ -29,7 +35,10 @@ MAKERS: dict[str, Make] = {
     "invoices": invoice,
     "invoice_items": lambda wire: wire.v1.invoice_items.create({"customer": wire.customer().id, "amount": 5}),
     "test_helpers.test_clocks": lambda wire: wire.clock(),
+    "billing.credit_grants": lambda wire: grant(wire, wire.customer()),
+    "billing.credit_balance_transactions": transaction,
 }
+UNBOUNDED = {"test_helpers.test_clocks", "billing.credit_grants", "billing.credit_balance_transactions"}
 
 
 def made_at(row: Any) -> int:
@@ -39,7 +48,7 @@ def made_at(row: Any) -> int:
 
 # (service, filter, how the object shows what it is about)
 BOUNDS = [
-    *((name, "created", made_at) for name in MAKERS if name != "test_helpers.test_clocks"),
+    *((name, "created", made_at) for name in MAKERS if name not in UNBOUNDED),
     ("invoices", "due_date", lambda row: row.due_date),
     ("invoices", "period_start", lambda row: row.period_start),
     ("invoices", "period_end", lambda row: row.period_end),

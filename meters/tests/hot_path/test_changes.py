@@ -54,7 +54,7 @@ def test_it_tells_of_what_events_are_checked_against_and_of_nothing_else(transac
 
     async def scenario():
         async with Heard() as heard:
-            assert await heard.after(update_customer, customer.pk, changes={"name": "Grace"}) == []
+            assert await heard.after(update_customer, customer.pk, changes={"name": "Grace"}, at=at) == []
             assert await heard.after(delete_customer, customer.pk, at=at) == ["customers_customer"]
             assert await heard.after(rename_meter, meter.pk, display_name="B", at=at) == ["meters_meter"]
             assert await heard.after(deactivate_meter, meter.pk, at=at) == ["meters_meter"]
