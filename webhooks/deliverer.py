@@ -94,9 +94,11 @@ class Deliverer:
             return
 
     def _record(self, at: datetime) -> None:
-        while self.ended:
+        """What cannot be written down now, because somebody has its endpoint, holds up nothing else."""
+        for _ in range(len(self.ended)):
             claim, answer = self.ended[0]
-            record_outcome(claim, answer, at=at)
+            if not record_outcome(claim, answer, at=at):
+                self.ended.append((claim, answer))
             self.ended.popleft()
 
     def _beat(self, at: datetime) -> None:

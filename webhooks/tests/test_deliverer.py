@@ -127,6 +127,21 @@ def test_killed_while_a_receiver_hangs_it_loses_nothing(start: Start, customer: 
     assert set(slow.ids) < set(back.ids)
 
 
+def test_who_holds_an_endpoint_holds_up_no_other(start: Start, customer: Customer) -> None:
+    with receiver() as there, receiver() as other:
+        held = endpoint(there.url, "customer.updated", at=clock.now())
+        free = endpoint(other.url, "customer.updated", at=clock.now())
+        start()
+        with transaction.atomic():
+            Endpoint.objects.select_for_update(no_key=True).get(pk=held.pk)
+            telling = threading.Thread(target=in_thread, args=[tell, customer, 20])
+            telling.start()
+            wait_for(lambda: Delivery.objects.filter(endpoint=free, status="delivered").count() == 20, timeout=50)
+            assert not Attempt.objects.filter(delivery__endpoint=held).exists()
+        telling.join()
+        wait_for(lambda: Delivery.objects.filter(status="delivered").count() == 40)
+
+
 def test_two_at_once_send_everything_once(start: Start, customer: Customer) -> None:
     with receiver() as there, receiver() as other:
         endpoint(there.url, "customer.updated", at=clock.now())
