@@ -112,6 +112,12 @@ UNFOLD: dict[str, Any] = {
                 _item("Endpoints", "webhook", "webhooks_endpoint"),
                 _item("Deliveries", "outbox", "webhooks_delivery"),
                 _item("Events told", "campaign", "webhooks_event"),
+                "Alerts",
+                _item("Inbox", "inbox", "alerts_alerttriggered") | {"badge": "alerts.admin.badge"},
+                _item("Alerts", "notification_important", "alerts_alert"),
+            ),
+            _group(
+                "System",
                 _item("Thin events", "notifications", "webhooks_thinevent"),
             ),
             _group(

@@ -21,6 +21,7 @@ from credits.consumers import Standing, consumers
 from credits.grants import lock_live
 from credits.models import CreditHold
 from credits.scope import check_prices
+from customers import watch
 from customers.locks import lock_customer
 from meters.ingest import Accepted, Record, ingest
 from meters.models import Meter
@@ -93,6 +94,7 @@ def create_hold(customer_id: str, new: NewHold, *, at: datetime) -> CreditHold:
         hold.status = Status.DECLINED if hold.decline_reason else Status.APPROVED
         hold.standing = _kept(before if hold.decline_reason else after)
         hold.save(force_insert=True)
+        watch.touch([customer.pk], at=at)
         return hold
 
 
