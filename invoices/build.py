@@ -217,8 +217,7 @@ def _item_line(item: ItemCharge) -> Line:
 def _amount(line: Line) -> Amount:
     source = line.source
     price = source.price
-    metered = isinstance(source, Billable) and source.usage is not None and not source.price.takes_usage_records
-    meter = price.meter if metered and price else None
+    meter = price.meter if price and is_of_usage(source) else None
     return Amount(
         line.amount,
         price.product if price else None,
@@ -231,6 +230,13 @@ def _amount(line: Line) -> Amount:
         source.item_period if isinstance(source, Billable) else None,
         source.missed,
     )
+
+
+def is_of_usage(source: Billable | ItemCharge) -> bool:
+    """Whether credits can pay for it: usage of a meter, or (an invoice item at such a price) a correction of that."""
+    if source.price is None or source.price.meter is None or source.price.takes_usage_records:
+        return False
+    return source.usage is not None if isinstance(source, Billable) else source.quantity > 0
 
 
 def _describe(price: PriceSnapshot, charge: Charge) -> str:

@@ -121,7 +121,7 @@ def gather(
         )
     )
     if grants is None:
-        grants = grants_with_balance({each.customer.pk for each in wanted if each.slices})
+        grants = grants_with_balance({each.customer.pk for each in wanted if _can_use_credits(each, prices)})
     read = _Read(prices, _usage(wanted, prices), _billed(wanted), _modifiers(wanted), grants)
     return [_content(each, read, at or each.at) for each in wanted]
 
@@ -149,9 +149,15 @@ def _content(each: Wanted, read: _Read, at: datetime) -> Content:
 
 
 def _credits(each: Wanted, read: _Read, at: datetime) -> tuple[Credit, ...]:
-    grants = read.grants.get(each.customer.pk, ()) if each.slices else ()
+    grants = read.grants.get(each.customer.pk, ()) if _can_use_credits(each, read.prices) else ()
     usable = payable(grants, currency=each.currency, period_end=each.period_end, at=at)
     return tuple(credit_of(grant) for grant in usable)
+
+
+def _can_use_credits(each: Wanted, prices: Mapping[PriceIn, PriceSnapshot]) -> bool:
+    """Whether it bills usage: of its own periods, or as a correction of an earlier one."""
+    named = (prices[item.price_id, item.currency] for item in (*each.items, *each.added) if item.price_id)
+    return bool(each.slices) or any(price.meter for price in named)
 
 
 def credit_of(grant: CreditGrant) -> Credit:
