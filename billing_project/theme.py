@@ -108,16 +108,15 @@ UNFOLD: dict[str, Any] = {
                 _item("Recurring credits", "event_repeat", "credits_recurringcreditgrant"),
             ),
             _group(
-                "Webhooks",
-                _item("Endpoints", "webhook", "webhooks_endpoint"),
-                _item("Deliveries", "outbox", "webhooks_delivery"),
-                _item("Events told", "campaign", "webhooks_event"),
                 "Alerts",
                 _item("Inbox", "inbox", "alerts_alerttriggered") | {"badge": "alerts.admin.badge"},
                 _item("Alerts", "notification_important", "alerts_alert"),
             ),
             _group(
-                "System",
+                "Webhooks",
+                _item("Endpoints", "webhook", "webhooks_endpoint"),
+                _item("Deliveries", "outbox", "webhooks_delivery"),
+                _item("Events told", "campaign", "webhooks_event"),
                 _item("Thin events", "notifications", "webhooks_thinevent"),
             ),
             _group(

@@ -132,13 +132,14 @@ def snapshots(resource: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         return {}
     kind = resources.get(resource)
     rows = list(kind.rows().filter(pk__any_of=list(ids)))
-    return {row.pk: one for row, one in zip(rows, _as_read(resources.render(kind, rows)), strict=True)}
+    shown = _as_read(resources.render(kind, rows))
+    return {row.pk: one for row, one in zip(rows, shown, strict=True)}
 
 
 def _as_read(shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Through JSON and back: what an event keeps and compares is what a reader of the wire gets."""
-    read: list[dict[str, Any]] = orjson.loads(to_json(shown))
-    return read
+    found: list[dict[str, Any]] = orjson.loads(to_json(shown))
+    return found
 
 
 def _store(told: Sequence[tuple[str, Mapping[str, Any]]], at: datetime, places: Sequence[str] | None = None) -> None:
