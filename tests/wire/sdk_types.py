@@ -6,8 +6,8 @@ a field that it has must be of the type, nested objects and list elements includ
 
 import ast
 import inspect
-import sys
 import re
+import sys
 import typing
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
