@@ -11,6 +11,8 @@ from django.db.models import BooleanField, ExpressionWrapper, F, Min, Q
 from core.ids import IdField
 from core.money import MAX_AMOUNT
 from credits.recurring_models import RecurringCreditGrant as RecurringCreditGrant
+from credits.top_up_models import AutoTopUp as AutoTopUp
+from credits.top_up_models import TopUp as TopUp
 from customers.models import Customer
 from meters.models import Meter
 

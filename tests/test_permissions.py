@@ -30,7 +30,7 @@ KNOWN = {
     "invoiceitems:read", "invoiceitems:write",
     "credit_grants:read", "credit_grants:write", "credit_balance_transactions:read", "credit_balance_summary:read",
     "late_usages:read", "late_usages:write",
-    "recurring_credit_grants:read", "recurring_credit_grants:write",
+    "recurring_credit_grants:read", "recurring_credit_grants:write", "auto_top_ups:read", "auto_top_ups:write",
     "portal_sessions:write",
     "webhook_endpoints:read", "webhook_endpoints:write", "event_destinations:read", "event_destinations:write",
 }  # fmt: skip
