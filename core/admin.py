@@ -4,7 +4,7 @@ The form checks shape; then one verb is called in Django's own transaction. What
 form, and nothing is saved.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +16,9 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
 from unfold.enums import ActionVariant
 from unfold.widgets import UnfoldAdminTextareaWidget
 
@@ -72,6 +74,8 @@ class PageAdmin(ModelAdmin):
     # What an empty list says, and to do next.
     empty_list = ""
     panels_first = False
+    # What a page that only shows says instead of a column that would be raw there.
+    shown_as: Mapping[str, str] = {"metadata": "metadata_words"}
     change_form_before_template = "core/admin/_foreseen.html"
     change_form_after_template = "core/admin/_look.html"
     change_form_outer_before_template = "core/admin/_panels_before.html"
@@ -79,6 +83,23 @@ class PageAdmin(ModelAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        fieldsets = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return fieldsets
+        return [
+            (title, {**options, "fields": [self.shown_as.get(name, name) for name in options["fields"]]})
+            for title, options in fieldsets
+        ]
+
+    def name_of(self, row: Any) -> str:
+        """What the page of a button calls the row."""
+        return str(row)
+
+    @display(description="Metadata")
+    def metadata_words(self, row: Any) -> str:
+        return pairs_in_words(row.metadata)
 
     def may_press(self, request: HttpRequest) -> bool:
         """Whether this user may use the buttons: who may change such rows may."""
@@ -187,6 +208,7 @@ class PageAdmin(ModelAdmin):
             "subtitle": str(row),
             "opts": self.opts,
             "original": row,
+            "name": self.name_of(row),
             "row_url": self._page_of(row),
         }
 
@@ -294,6 +316,12 @@ class VerbAdmin(PageAdmin):
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         return super().construct_change_message(request, form, [], add)
+
+
+def pairs_in_words(pairs: Mapping[str, Any] | None) -> str:
+    """A small mapping as a page shows it: one name and value a line."""
+    found = [(name, value) for name, value in (pairs or {}).items() if value not in (None, "", [], {})]
+    return format_html_join("", "<div>{}: {}</div>", found)
 
 
 def _said(request: HttpRequest) -> str:

@@ -1,4 +1,4 @@
-"""Credits that are bought when they run low. The verbs are of the app above: `invoices/auto_top_ups.py`, `top_ups.py`."""
+"""Credits that are bought when they run low. The verbs are above: `invoices/auto_top_ups.py`, `invoices/top_ups.py`."""
 
 from datetime import datetime
 from typing import Self

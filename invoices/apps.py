@@ -14,6 +14,7 @@ class InvoicesConfig(AppConfig):
         from invoices.biller import InvoiceBiller
         from invoices.consumers import InvoiceConsumers
         from invoices.overdue import OVERDUE
+        from invoices.reminders import REMINDERS
         from invoices.top_ups import TOP_UPS
         from subscriptions.biller import use
 
@@ -27,4 +28,6 @@ class InvoicesConfig(AppConfig):
         timeline.register(late_usage.LEFT_OVER)
         timeline.register(OVERDUE)
         timeline.register(TOP_UPS)
+        for reminder in REMINDERS:
+            timeline.register(reminder.work)
         before_delete(delete_all)

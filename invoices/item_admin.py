@@ -13,7 +13,7 @@ from core.admin import VerbAdmin
 from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
 from core.errors import BillingError
-from core.money import format_minor
+from core.money import format_minor, plain
 from customers.models import Customer
 from invoices.drafts import delete_invoice
 from invoices.item_admin_forms import AddLineForm, ItemChangeForm, ItemForm, RemoveLineForm, removable, wish_of
@@ -21,6 +21,7 @@ from invoices.items import NewItem, create_item, delete_item, update_item
 from invoices.lines import add_lines, remove_lines
 from invoices.models import Invoice, InvoiceItem
 from pricing.models import Price
+from subscriptions.panels import subscription_link
 
 LABELS = {"Pending": "warning", "On a draft": "info", "Billed": "success"}
 
@@ -57,10 +58,11 @@ class InvoiceItemAdmin(VerbAdmin):
         (None, {"fields": ("customer", "description", "amount", "price", "quantity")}),
         ("More", {"classes": ("collapse",), "fields": ("currency", "metadata")}),
     )
-    readonly_fields = ("customer", "currency", "price", "quantity", "formula", "invoice", "subscription", "created_at")
+    shown_as = {**VerbAdmin.shown_as, "amount": "amount_words"}
+    readonly_fields = ("customer", "price", "quantity_words", "formula", "invoice", "for_subscription", "created_at")
     fieldsets = (
         (None, {"fields": ("customer", "invoice", "description", "amount", "discountable", "metadata")}),
-        ("Where it comes from", {"fields": ("price", "quantity", "formula", "subscription", "currency", "created_at")}),
+        ("Where it comes from", {"fields": ("price", "quantity_words", "formula", "for_subscription", "created_at")}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
@@ -89,6 +91,14 @@ class InvoiceItemAdmin(VerbAdmin):
     @display(description="Amount", ordering="amount")
     def amount_words(self, row: InvoiceItem) -> str:
         return format_minor(row.amount, row.currency)
+
+    @display(description="Quantity")
+    def quantity_words(self, row: InvoiceItem) -> str:
+        return plain(row.quantity)
+
+    @display(description="Subscription")
+    def for_subscription(self, row: InvoiceItem) -> str:
+        return subscription_link(row.subscription)
 
 
 def can_change(row: InvoiceItem) -> bool:

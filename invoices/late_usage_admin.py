@@ -22,6 +22,8 @@ from pricing.rating import Terms, rate
 from pricing.snapshots import terms_kept
 
 LABELS = {"Held": "warning", "Billed": "success", "Credited": "success", "Not billed": "info", "Waived": None}
+State = LateUsage.State
+CSS = {State.HELD: "ch-care", State.BILLED: "ch-good", State.CREDITED: "ch-good"}
 LATEST = 20
 EVENTS = 100  # shown on a page
 
@@ -73,6 +75,7 @@ def arithmetic_of(row: LateUsage, at: datetime) -> dict[str, Any]:
     item = row.invoice_item
     return {
         "row": row,
+        "css": CSS.get(State(row.state), ""),
         "invoice": row.line.invoice,
         "on": item.invoice if item else None,
         "amount": format_minor(row.amount, row.currency),
@@ -110,7 +113,10 @@ def late_usage_of_customer(customer: Customer, at: datetime) -> dict[str, Any] |
 
 
 def _listed(rows: Any) -> dict[str, Any] | None:
-    shown = [{"row": row, "amount": format_minor(row.amount, row.currency)} for row in rows]
+    shown = [
+        {"row": row, "css": CSS.get(State(row.state), ""), "amount": format_minor(row.amount, row.currency)}
+        for row in rows
+    ]
     return {"rows": shown} if shown else None
 
 

@@ -8,6 +8,7 @@ from invoices.due import CLOSE, FINALIZE
 from invoices.late_usage import CORRECT, LEFT_OVER
 from invoices.overdue import OVERDUE
 from invoices.pending_interval import PENDING
+from invoices.reminders import REMINDERS
 from invoices.thresholds import THRESHOLDS, check_resting_clocks
 from invoices.top_ups import TOP_UPS, top_up_on_resting_clocks
 
@@ -49,3 +50,10 @@ def check_thresholds() -> None:
 def top_up_credits() -> None:
     sweep(TOP_UPS, clock.now())
     top_up_on_resting_clocks()
+
+
+@shared_task
+def remind_of_invoices() -> None:
+    at = clock.now()
+    for reminder in REMINDERS:
+        sweep(reminder.work, at)

@@ -46,7 +46,7 @@ add_button(
     Invoice,
     Button(
         name="terms",
-        label="Discounts and taxes",
+        label="Set discounts and taxes",
         icon="percent",
         question="The lines of the draft are reckoned anew. Its own discounts take the place of those of the "
         "subscription and the customer; tax rates hold for lines that have none of their own.",

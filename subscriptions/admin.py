@@ -152,6 +152,9 @@ class SubscriptionAdmin(VerbAdmin):
             threshold = form.threshold()
             return change_terms(row.pk, threshold, at=at) if threshold else updated
 
+    def name_of(self, row: Subscription) -> str:
+        return f"{row.customer}, {row.title}"
+
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: Subscription) -> str:
         if row.parked_at and not row.has_ended:

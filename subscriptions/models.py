@@ -228,6 +228,12 @@ class Subscription(models.Model):
         return self.description or self.id
 
     @property
+    def title(self) -> str:
+        """What pages call it: its description, or else what it bills. Reads its items."""
+        items = self.items.select_related("price__product")
+        return self.description or ", ".join(item.price.product.name for item in items if not item.deleted_at)
+
+    @property
     def anchor(self) -> Anchor:
         return Anchor(at=self.billing_cycle_anchor, day_of_month=self.anchor_day)
 

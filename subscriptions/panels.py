@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from django.contrib.admin.utils import quote
 from django.db.models import Count, QuerySet
+from django.urls import reverse
+from django.utils.html import format_html
 
 from core.money import format_minor, plain
 from core.panels import Panel, show_on
@@ -66,6 +69,14 @@ def periods_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
     rows = periods.order_by("-starts_at", "item_id")[: PERIODS_SHOWN + 1]
     shown = [{"period": period, "kind": KIND_LABELS.get(ItemPeriod.Kind(period.kind), "")} for period in rows]
     return {"rows": shown[:PERIODS_SHOWN], "more": len(shown) > PERIODS_SHOWN, "most": PERIODS_SHOWN}
+
+
+def subscription_link(subscription: Subscription | None) -> str:
+    """A link to its page, by what it is called there."""
+    if subscription is None:
+        return ""
+    url = reverse("admin:subscriptions_subscription_change", args=[quote(subscription.pk)])
+    return format_html('<a class="ch-link" href="{}">{}</a>', url, subscription.title)
 
 
 def subscriptions_of(customer: Customer, at: datetime) -> dict[str, Any]:

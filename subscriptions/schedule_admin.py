@@ -16,12 +16,13 @@ from unfold.widgets import (
     UnfoldBooleanSwitchWidget,
 )
 
-from core.admin import ReadOnlyAdmin
+from core.admin import ReadOnlyAdmin, pairs_in_words
 from core.buttons import Button, Confirmation, add_button
 from core.charts import time_strip
 from core.panels import Panel, show_on
 from pricing.models import Price
 from subscriptions.models import ItemPeriod, SchedulePhase, Subscription, SubscriptionItem, SubscriptionSchedule
+from subscriptions.panels import subscription_link
 from subscriptions.schedule_end import cancel_schedule, release_schedule
 from subscriptions.schedule_steps import Step, schedule_change
 
@@ -50,21 +51,29 @@ class SubscriptionScheduleAdmin(ReadOnlyAdmin):
     list_filter = ("status", ("customer", AutocompleteSelectFilter))
     list_select_related = ("customer",)
     fieldsets = (
-        (None, {"fields": ("customer", "standing", "subscription", "next_at", "parked_reason", "end_behavior")}),
+        (None, {"fields": ("customer", "standing", "drives", "next_at", "parked_reason", "end_behavior")}),
         ("Times", {"fields": ("created_at", "completed_at", "released_at", "canceled_at")}),
         (
             "More",
             {
                 "classes": ("collapse",),
-                "fields": ("id", "billing_mode", "default_settings", "released_subscription", "metadata"),
+                "fields": ("id", "billing_mode", "default_words", "released_subscription", "metadata"),
             },
         ),
     )
-    readonly_fields = ("standing",)
+    readonly_fields = ("standing", "drives", "default_words")
 
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: SubscriptionSchedule) -> str:
         return "Stands still" if row.parked_at and row.is_live else row.get_status_display()
+
+    @display(description="Subscription")
+    def drives(self, row: SubscriptionSchedule) -> str:
+        return subscription_link(row.subscription)
+
+    @display(description="Default settings")
+    def default_words(self, row: SubscriptionSchedule) -> str:
+        return pairs_in_words(row.default_settings)
 
 
 class ChangeForm(Confirmation):
@@ -77,7 +86,7 @@ class ChangeForm(Confirmation):
         help_text="At the end of a period one invoice bills the old usage and the new price.",
     )
     price = forms.ModelChoiceField(
-        Price.objects.none(), required=False, widget=UnfoldAdminSelectWidget, help_text="Empty: as it is."
+        Price.objects.none(), required=False, widget=UnfoldAdminSelectWidget, empty_label="as it is"
     )
     quantity = forms.IntegerField(
         required=False,
@@ -144,12 +153,12 @@ def plan_change(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> 
     schedule_change(answers["item"], step, at=at)
 
 
-def cancel(row: SubscriptionSchedule, at: datetime, answers: Mapping[str, Any]) -> None:
-    cancel_schedule(row.pk, at=at, invoice_now=answers["invoice_now"], prorate=answers["prorate"])
+def cancel(row: SubscriptionSchedule, at: datetime, answers: Mapping[str, Any]) -> SubscriptionSchedule:
+    return cancel_schedule(row.pk, at=at, invoice_now=answers["invoice_now"], prorate=answers["prorate"])
 
 
-def release(row: SubscriptionSchedule, at: datetime, answers: Mapping[str, Any]) -> None:
-    release_schedule(row.pk, at=at, preserve_cancel_date=answers["preserve_cancel_date"])
+def release(row: SubscriptionSchedule, at: datetime, answers: Mapping[str, Any]) -> SubscriptionSchedule:
+    return release_schedule(row.pk, at=at, preserve_cancel_date=answers["preserve_cancel_date"])
 
 
 def phases_of(schedule: SubscriptionSchedule, at: datetime) -> dict[str, Any]:
@@ -207,6 +216,8 @@ add_button(
         run=release,
         when=lambda row: row.is_live,
         form=ReleaseForm,
+        foreseen=True,
+        at_once=True,
     ),
 )
 add_button(
@@ -220,6 +231,8 @@ add_button(
         run=cancel,
         when=lambda row: row.is_live,
         form=CancelForm,
+        foreseen=True,
+        at_once=True,
         danger=True,
     ),
 )

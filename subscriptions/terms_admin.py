@@ -116,7 +116,7 @@ add_button(
     Subscription,
     Button(
         name="terms",
-        label="Discounts and taxes",
+        label="Set discounts and taxes",
         icon="percent",
         question="They hold from the next invoice on. What the subscription has goes before what its customer has, and "
         "what an item has before that.",

@@ -70,7 +70,7 @@ def test_the_page_shows_each_line_with_its_formula(admin_client: Client, draft: 
 def test_a_draft_is_finalized_with_the_usage_as_it_is_now(
     admin_client: Client, draft: Invoice, customer: Customer
 ) -> None:
-    assert buttons(admin_client, draft) == ["Add line", "Discounts and taxes", "Finalize"]
+    assert buttons(admin_client, draft) == ["Add line", "Set discounts and taxes", "Finalize"]
     make.event(customer, value="500", at=utc(2026, 1, 31))
 
     admin_client.post(press(draft, "finalize"))

@@ -36,7 +36,7 @@ def press(row: Subscription, name: str) -> str:
 def offered(client: Client, row: Subscription) -> set[str]:
     answer = client.get(reverse("admin:subscriptions_subscription_change", args=[row.pk]))
     titles = {action["title"] for action in answer.context["actions_detail"]}
-    always = {"Change items", "Discounts and taxes"}
+    always = {"Change items", "Set discounts and taxes"}
     return {title for title in titles if "ancel" not in title} - always
 
 
