@@ -1,7 +1,7 @@
 """Which auto top-ups have to be looked at: those of customers whose balance can have moved since they last were.
 
-A mark is what usage has come to in the time for which usage is still taken in, and the newest transaction of the
-credits. It is not the balance, but whatever moves the balance moves it; no event is read. What moves it in other ways
+A mark is what usage has come to in the time for which usage is still taken in, the newest transaction of the credits,
+and the holds. It is not the balance, but new usage moves it; no event is read. What moves a balance in other ways
 (prices, discounts, levels, the boundary of a period) is noticed within the hour.
 """
 
@@ -16,7 +16,8 @@ _MARKS = """
     SELECT id, mark
     FROM (
         SELECT t.id, t.customer_id AS customer, t.mark AS kept, concat_ws(
-            ' ', to_char(%(at)s, 'YYYYMMDDHH24'), used.n, used.total, used.highest, used.lowest, newest.id
+            ' ', to_char(%(at)s, 'YYYYMMDDHH24'), used.n, used.total, used.highest, used.lowest, newest.id, held.n,
+            held.newest
         ) AS mark
         FROM credits_autotopup t
         JOIN customers_customer c ON c.id = t.customer_id
@@ -29,6 +30,10 @@ _MARKS = """
             SELECT x.id FROM credits_credittransaction x
             WHERE x.customer_id = c.id ORDER BY x.created_at DESC, x.id DESC LIMIT 1
         ) AS newest ON true
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS n, max(h.id) AS newest FROM credits_credithold h
+            WHERE h.customer_id = c.id AND h.status = 'approved'
+        ) AS held ON true
         WHERE t.enabled AND t.deleted_at IS NULL AND {only} AND NOT EXISTS (
             SELECT FROM credits_topup p WHERE p.auto_top_up_id = t.id AND p.status = 'awaiting_payment'
         )

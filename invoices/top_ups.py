@@ -1,6 +1,6 @@
 """Buys credits when they run low: an invoice for what is missing; its payment brings the grant (`top_up_outcome.py`).
 
-What counts is in docs/decisions/0040.
+What counts is in docs/decisions/0039.
 """
 
 from collections.abc import Collection, Sequence

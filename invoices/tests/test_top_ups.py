@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from core.errors import InvalidRequest, NotFound, ResourceMissing
 from core.sweep import sweep
 from credits.grants import MOST_UNUSED, NewGrant, create_grant, expire_grant
+from credits.holds import NewHold, create_hold
 from credits.models import AutoTopUp, CreditGrant, TopUp
 from customers.balance import adjust_balance
 from customers.lifecycle import delete_customer
@@ -201,6 +202,14 @@ def test_what_the_customers_balance_pays_is_granted_at_once(customer: Customer) 
     [invoice] = invoices(customer)
     assert (invoice.status, invoice.amount_due) == ("paid", 0)
     assert bought(customer) == [(1000, 4000, "paid")]
+
+
+def test_what_is_set_aside_counts(customer: Customer) -> None:
+    auto(customer)
+    sweep(TOP_UPS, JAN)
+    create_hold(customer.pk, NewHold(Decimal(600), "usd"), at=JAN)
+    sweep(TOP_UPS, JAN)
+    assert bought(customer) == [(400, 4600, "awaiting_payment")]
 
 
 def test_expiry_is_noticed(customer: Customer) -> None:
