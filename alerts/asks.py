@@ -1,24 +1,22 @@
 """What is asked of a kind of alert, and what it answers."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
 from alerts.models import Alert
-from customers.models import Customer
+from customers.aliases import Owner
 from meters.records import Checked
 from subscriptions.periods import Period
-
-Params = Mapping[str, Any]
 
 
 class Pair(NamedTuple):
     """An alert and one of the customers that it is about. `news`: the usage that has just come, where it is why."""
 
     alert: Alert
-    customer: Customer
+    customer: Owner
     news: Sequence[Checked] = ()
 
 
@@ -36,19 +34,20 @@ class Ask:
         return self.pair.alert
 
     @property
-    def customer(self) -> Customer:
+    def customer(self) -> Owner:
         return self.pair.customer
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was found: the value that is held against the threshold, and what it is made of, as JSON.
+    """What was found: the value that is held against the threshold, and, asked only if it fires, what it is made of, as
+    JSON.
 
     `group`: of which value of a dimension, where each is looked at by itself.
     """
 
     value: Decimal
-    why: Mapping[str, Any] = field(default_factory=dict)
+    why: Callable[[], Mapping[str, Any]]
     group: str = ""
 
 

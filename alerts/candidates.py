@@ -10,11 +10,13 @@ from django.db.models import Q, QuerySet
 from alerts.asks import Pair
 from alerts.kinds import KINDS
 from alerts.models import Alert
+from customers.aliases import Owner
 from customers.models import Customer
 from meters.models import Meter
 from meters.records import Checked
 
-# Two arms, each led by an index: alerts of one customer may be as many as customers, those of many are few.
+# Two arms, each led by an index: alerts of one customer may be as many as customers, those of many are few. Of an alert
+# on all usage there ever was the rollup says at once whether it can fire, and mostly it cannot.
 _FIND = """
 WITH asked AS (SELECT * FROM unnest(%(customers)s::bigint[], %(meters)s::integer[]) AS pair(customer_ref, meter_ref)),
 who AS (
@@ -23,17 +25,34 @@ who AS (
     WHERE c.deleted_at IS NULL AND c.test_clock_id IS NULL
 ),
 about AS (
-    SELECT a.id, who.id AS customer FROM who JOIN alerts_alert AS a ON a.customer_id = who.id
+    SELECT a.id, who.id AS customer, who.ref FROM who JOIN alerts_alert AS a ON a.customer_id = who.id
     WHERE {on_duty}
     UNION
-    SELECT a.id, who.id FROM who JOIN alerts_alert AS a ON a.customer_id IS NULL
+    SELECT a.id, who.id, who.ref FROM who JOIN alerts_alert AS a ON a.customer_id IS NULL
     WHERE {on_duty} AND (a.metadata_key = '' OR who.metadata ->> a.metadata_key = a.metadata_value)
+),
+armed AS (
+    SELECT about.*, a.threshold, m.ref AS meter_ref, m.formula,
+        a.alert_type = 'usage_threshold' AND a.recurrence = 'one_time' AND a.group_by = '' AND a.dimensions = '{{}}'
+        AND m.event_time_window IS NULL AND m.formula IN ('sum', 'count', 'max', 'min') AS is_plain
+    FROM about JOIN alerts_alert AS a ON a.id = about.id LEFT JOIN meters_meter AS m ON m.id = a.meter_id
+    WHERE a.recurrence <> 'one_time' OR a.group_by <> '' OR NOT EXISTS (
+        SELECT FROM alerts_alerttriggered AS t
+        WHERE t.alert_id = a.id AND t.generation = a.generation AND t.customer_id = about.customer AND NOT t.is_test
+    )
+),
+used AS (
+    SELECT ref, meter_ref, sum(d.total) AS sum, sum(d.n) AS count, max(d.vmax) AS max, min(d.vmin) AS min
+    FROM (SELECT DISTINCT ref, meter_ref FROM armed WHERE is_plain) AS plain
+    JOIN LATERAL (
+        SELECT total, n, vmax, vmin FROM meters_usageday AS d
+        WHERE d.customer_ref = plain.ref AND d.meter_ref = plain.meter_ref
+    ) AS d ON true
+    GROUP BY 1, 2
 )
-SELECT about.id, about.customer FROM about JOIN alerts_alert AS a ON a.id = about.id
-WHERE a.recurrence <> 'one_time' OR a.group_by <> '' OR NOT EXISTS (
-    SELECT FROM alerts_alerttriggered AS t
-    WHERE t.alert_id = a.id AND t.generation = a.generation AND t.customer_id = about.customer AND NOT t.is_test
-)
+SELECT armed.id, armed.customer, armed.ref FROM armed LEFT JOIN used USING (ref, meter_ref)
+WHERE NOT coalesce(is_plain, false) OR threshold <= CASE formula
+    WHEN 'sum' THEN used.sum WHEN 'count' THEN used.count WHEN 'max' THEN used.max ELSE used.min END
 ORDER BY 1, 2
 """
 _ON_DUTY = """a.status = 'active' AND a.alert_type = ANY(%(kinds)s) AND (%(only)s::text IS NULL OR a.id = %(only)s)
@@ -54,12 +73,11 @@ def pairs_of_news(stored: Sequence[Checked], at: datetime) -> list[Pair]:
         at=at,
         kinds=[kind.name for kind in KINDS.values() if kind.by_usage],
     )
-    customers = {entry.customer_id: Customer(pk=entry.customer_id, ref=entry.event.customer_ref) for entry in stored}
     meters = {entry.meter.pk: entry.meter for entry in stored}
-    alerts = _alerts({alert for alert, _ in found}, meters)
+    alerts = _alerts({alert for alert, _, __ in found}, meters)
     return [
-        Pair(alerts[alert], customers[customer], news.get((customer, alerts[alert].meter_id or ""), ()))
-        for alert, customer in found
+        Pair(alerts[alert], Owner(customer, ref, None), news.get((customer, alerts[alert].meter_id or ""), ()))
+        for alert, customer, ref in found
     ]
 
 
@@ -69,9 +87,8 @@ def pairs_of(
     """All that these kinds of alerts, or only one of these alerts, have to say of some customers."""
     refs = sorted(customer_refs)
     found = _found(refs, [None] * len(refs), at=at, kinds=kinds, only=only.pk if only else None, any_meter=True)
-    customers = Customer.objects.in_bulk({customer for _, customer in found})
-    alerts = _alerts({alert for alert, _ in found}, {})
-    return [Pair(alerts[alert], customers[customer]) for alert, customer in found]
+    alerts = _alerts({alert for alert, _, __ in found}, {})
+    return [Pair(alerts[alert], Owner(customer, ref, None)) for alert, customer, ref in found]
 
 
 def covered() -> QuerySet[Customer]:
@@ -104,7 +121,7 @@ def _found(
     kinds: Collection[str],
     only: str | None = None,
     any_meter: bool = False,
-) -> list[tuple[str, str]]:
+) -> list[tuple[str, str, int]]:
     given: dict[str, Any] = {"customers": customers, "meters": meters, "kinds": list(kinds), "at": at}
     with connection.cursor() as cursor:
         cursor.execute(FIND, given | {"only": only, "any_meter": any_meter})

@@ -36,7 +36,7 @@ def _not_fired(asks: Sequence[Ask]) -> Sequence[Ask]:
         return asks
     rows = AlertTriggered.objects.real().filter(
         alert__in={ask.alert.pk for ask in keyed},
-        customer__any_of=list({ask.customer.pk for ask in keyed}),
+        customer__any_of=list({ask.customer.id for ask in keyed}),
         period_start__gte=min(ask.key.start for ask in keyed if ask.key),
     )
     fired = set(rows.values_list("alert", "generation", "customer", "period_start"))
@@ -45,4 +45,4 @@ def _not_fired(asks: Sequence[Ask]) -> Sequence[Ask]:
 
 def _key(ask: Ask) -> tuple[str, int, str, datetime | None]:
     alert: Alert = ask.alert
-    return alert.pk, alert.generation, ask.customer.pk, ask.key.start if ask.key else None
+    return alert.pk, alert.generation, ask.customer.id, ask.key.start if ask.key else None

@@ -47,7 +47,11 @@ def fire(crossings: Sequence[Crossing], at: datetime) -> list[AlertTriggered]:
         ids = [id for (id,) in cursor.fetchall()]
     if not ids:
         return []
-    fired = list(AlertTriggered.objects.filter(pk__any_of=ids).select_related("alert", "customer").order_by("pk"))
+    fired = list(
+        AlertTriggered.objects.filter(pk__any_of=ids)
+        .select_related("alert__meter", "alert__customer", "customer")
+        .order_by("pk")
+    )
     tell.tell(fired, at=at)
     return fired
 
@@ -75,12 +79,12 @@ def _given(id: str, one: Crossing) -> dict[str, Any]:
         "id": id,
         "alert": alert.pk,
         "generation": alert.generation,
-        "customer": one.ask.customer.pk,
+        "customer": one.ask.customer.id,
         "period_start": key.start if key else None,
         "period_end": key.end if key else None,
         "group": one.reading.group,
         "threshold": alert.threshold,
         "value": Decimal(one.reading.value),
-        "why": dict(one.reading.why),
+        "why": dict(one.reading.why()),
         "in_inbox": Alert.Channel.INBOX in alert.channels,
     }

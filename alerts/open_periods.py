@@ -22,6 +22,18 @@ def open_periods(customers: Collection[str], meters: Collection[str]) -> dict[tu
     return {(customer, meter): Period(start, end) for customer, meter, start, end in rows if meter}
 
 
+def periods_by_currency(customers: Collection[str]) -> dict[tuple[str, str], Period]:
+    """The same of all that bills usage, by customer and currency."""
+    rows = (
+        ItemPeriod.objects.open()
+        .filter(item__subscription__customer__any_of=list(customers), price__usage_type="metered")
+        .values_list("item__subscription__customer", "item__subscription__currency")
+        .annotate(start=Min(Coalesce("period_starts_at", "starts_at")), end=Max("ends_at"))
+        .order_by()
+    )
+    return {(customer, currency): Period(start, end) for customer, currency, start, end in rows}
+
+
 def month_of(at: datetime) -> Period:
     """The calendar month (UTC), for usage that nothing bills."""
     start = at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)

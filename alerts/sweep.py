@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from alerts.candidates import covered_by, kinds_where, pairs_of
 from alerts.evaluate import evaluate
@@ -20,14 +20,16 @@ log = logging.getLogger(__name__)
 
 
 def evaluate_marked(at: datetime) -> int:
-    """Evaluate the customers that were marked by `at`; returns how many marks were dealt with.
+    """Evaluate the customers that are marked; returns how many marks were dealt with.
 
     Safe to run many times and at once: a mark goes in the transaction that evaluates it. One customer whose alerts
     cannot be evaluated keeps its marks and stops no other.
     """
     wake_snoozed(at)
     done, left = 0, set[int]()
-    while marks := list(WatchMark.objects.filter(marked_at__lte=at).exclude(pk__in=left).order_by("pk")[:BATCH]):
+    newest = WatchMark.objects.aggregate(newest=Max("pk"))["newest"] or 0
+    rows = WatchMark.objects.filter(pk__lte=newest).order_by("pk")
+    while marks := list(rows.exclude(pk__in=left)[:BATCH]):
         failed = _each_or_all(sorted({mark.customer_ref for mark in marks}), lambda refs: _carry_out(refs, at))
         left |= {mark.pk for mark in marks if mark.customer_ref in failed}
         done += sum(mark.customer_ref not in failed for mark in marks)
@@ -54,7 +56,7 @@ def _carry_out(refs: Sequence[int], at: datetime) -> None:
     """Deal with all marks of some customers; the first that comes takes them."""
     with transaction.atomic():
         watched = watch.lock(refs)
-        marks = list(WatchMark.objects.filter(customer_ref__in=refs, marked_at__lte=at))
+        marks = list(WatchMark.objects.filter(customer_ref__in=refs))
         _evaluate_locked(watched & {mark.customer_ref for mark in marks}, at, kinds_where(by_balance=True))
         of_usage = {mark.customer_ref for mark in marks if mark.of_usage}
         _evaluate_locked(watched & of_usage, at, kinds_where(by_usage=True))

@@ -28,7 +28,7 @@ def ask_usage(pairs: Sequence[Pair], at: datetime) -> list[Ask]:
     """
     periodic = [pair for pair in pairs if pair.alert.recurrence == Alert.Recurrence.PER_PERIOD]
     meters = {pair.alert.meter_id for pair in periodic if pair.alert.meter_id}
-    found = open_periods({pair.customer.pk for pair in periodic}, meters) if periodic else {}
+    found = open_periods({pair.customer.id for pair in periodic}, meters) if periodic else {}
     # To the end of tomorrow: an event may be timed a few minutes ahead, and whole days are read from the rollup.
     ever = Period(EVER, _midnight(at) + 2 * DAY)
     asks = []
@@ -36,7 +36,7 @@ def ask_usage(pairs: Sequence[Pair], at: datetime) -> list[Ask]:
         if pair.alert.recurrence == Alert.Recurrence.ONE_TIME:
             asks.append(Ask(pair, ever))
         else:
-            period = found.get((pair.customer.pk, pair.alert.meter_id or ""), month_of(at))
+            period = found.get((pair.customer.id, pair.alert.meter_id or ""), month_of(at))
             asks.append(Ask(pair, period, period))
     return asks
 
@@ -71,15 +71,15 @@ def _growth(ask: Ask, today: Usage, before: Usage) -> list[Reading]:
         return []
     percent = (today.quantity * 100 / mean).quantize(Decimal("0.01"))
     usual = plain(mean.quantize(Decimal("0.000001")).normalize())
-    return [Reading(percent, _why(ask, today) | {"today": plain(today.quantity), "usual": usual, "days": days})]
+    more = {"today": plain(today.quantity), "usual": usual, "days": days}
+    return [Reading(percent, lambda: _why(ask, today) | more)]
 
 
 def ask_silence(pairs: Sequence[Pair], at: datetime) -> list[Ask]:
     """Since the last usage, or since the alert or the customer is there. An alert that recurs does so after usage."""
-    since = _last_usage(pairs)
     asks = []
-    for pair, last in zip(pairs, since, strict=True):
-        start = max(filter(None, (last, pair.alert.activated_at, pair.customer.created_at)))
+    for pair, last in zip(pairs, _last_usage(pairs), strict=True):
+        start = max(last, pair.alert.activated_at)
         if at - start >= timedelta(hours=float(pair.alert.threshold)):
             key = Period(start, start) if pair.alert.recurrence == Alert.Recurrence.PER_PERIOD else None
             asks.append(Ask(pair, Period(start, at), key))
@@ -87,15 +87,18 @@ def ask_silence(pairs: Sequence[Pair], at: datetime) -> list[Ask]:
 
 
 def read_silence(asks: Sequence[Ask], at: datetime) -> list[list[Reading]]:
-    hour = timedelta(hours=1)
-    return [
-        [Reading(Decimal((at - ask.window.start) // hour), {"since": ask.window.start.isoformat()} | _about(ask))]
-        for ask in asks
-    ]
+    return [[_silence(ask, at)] for ask in asks]
+
+
+def _silence(ask: Ask, at: datetime) -> Reading:
+    start = ask.window.start
+    hours = Decimal((at - start) // timedelta(hours=1))
+    return Reading(hours, lambda: _about(ask) | {"since": start.isoformat()})
 
 
 _LAST = """
     SELECT greatest(
+        (SELECT created_at FROM customers_customer AS c WHERE c.ref = asked.customer_ref),
         (SELECT max(timestamp) FROM meters_meterevent AS e
          WHERE e.customer_ref = asked.customer_ref AND e.meter_ref = asked.meter_ref),
         (SELECT max(day)::timestamp AT TIME ZONE 'UTC' FROM meters_usageday AS d
@@ -105,8 +108,9 @@ _LAST = """
 """
 
 
-def _last_usage(pairs: Sequence[Pair]) -> list[datetime | None]:
-    """When each customer's last event on the alert's meter happened; where it is archived, the day."""
+def _last_usage(pairs: Sequence[Pair]) -> list[datetime]:
+    """When each customer's last event on the alert's meter happened; where it is archived, the day, and where there is
+    none, when the customer was made."""
     with connection.cursor() as cursor:
         meters = [pair.alert.meter.ref if pair.alert.meter else 0 for pair in pairs]
         cursor.execute(_LAST, [[pair.customer.ref for pair in pairs], meters])
@@ -120,7 +124,7 @@ def _usage(asked: Sequence[tuple[Ask, Period]]) -> list[Usage]:
     for ask, period in asked:
         meter, only = ask.alert.meter, {name: [value] for name, value in ask.alert.dimensions.items()}
         assert meter is not None, "the kind has one"
-        key = (ask.customer.pk, meter.pk, period, tuple(sorted(ask.alert.dimensions.items())))
+        key = (ask.customer.id, meter.pk, period.start, period.end, *sorted(ask.alert.dimensions.items()))
         keys.append(key)
         if key not in questions:
             questions[key] = Question(meter, ask.customer, period.start, period.end, only)
@@ -135,13 +139,13 @@ def _by_group(ask: Ask) -> list[Reading]:
     only = {name: [value] for name, value in ask.alert.dimensions.items()}
     found = usage_by_dimensions(meter, ask.customer, part=(ask.window.start, ask.window.end), by=[key], only=only)
     return [
-        Reading(one.quantity, _about(ask) | {"dimensions": one.dimensions, "events": one.events}, one.dimensions[key])
+        Reading(one.quantity, lambda one=one: _about(ask) | {"events": one.events}, one.dimensions[key])  # type: ignore[misc]
         for one in found
     ]
 
 
 def _reading(ask: Ask, used: Usage) -> Reading:
-    return Reading(used.quantity, _why(ask, used))
+    return Reading(used.quantity, lambda: _why(ask, used))
 
 
 def _why(ask: Ask, used: Usage) -> dict[str, Any]:

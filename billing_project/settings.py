@@ -245,6 +245,10 @@ if not 0 <= INVOICE_GRACE_SECONDS <= 72 * 3600:
 LATE_USAGE = env.str("LATE_USAGE", default="next_invoice")
 if LATE_USAGE not in ("next_invoice", "adjustment", "hold", "not_billed"):
     raise ImproperlyConfigured(f"LATE_USAGE is {LATE_USAGE}: it can be next_invoice, adjustment, hold or not_billed.")
+# How many days before the end of a period the event `invoice.upcoming` is told; 0: never.
+INVOICE_UPCOMING_DAYS = env.int("INVOICE_UPCOMING_DAYS", default=7)
+if not 0 <= INVOICE_UPCOMING_DAYS <= 45:
+    raise ImproperlyConfigured(f"INVOICE_UPCOMING_DAYS is {INVOICE_UPCOMING_DAYS}: it can be 0 to 45.")
 # Whose numbers follow each other: those of each customer's invoices, or of all under INVOICE_PREFIX.
 INVOICE_NUMBERING = env.str("INVOICE_NUMBERING", default="customer")
 INVOICE_PREFIX = env.str("INVOICE_PREFIX", default="")

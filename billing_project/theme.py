@@ -103,6 +103,8 @@ UNFOLD: dict[str, Any] = {
                 _item("Invoice items", "playlist_add", "invoices_invoiceitem"),
                 _item("Credit notes", "undo", "invoices_creditnote"),
                 _item("Late usage", "more_time", "invoices_lateusage"),
+                _item("Credit grants", "savings", "credits_creditgrant"),
+                _item("Credit ledger", "menu_book", "credits_credittransaction"),
                 _item("Recurring credits", "event_repeat", "credits_recurringcreditgrant"),
             ),
             _group(

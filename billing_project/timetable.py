@@ -35,11 +35,20 @@ TIMETABLE: dict[str, Entry] = {
     "mark past due subscriptions": Entry(
         "invoices.tasks.mark_past_due_subscriptions", 60, "Marks those whose invoice was sent and is not paid in time."
     ),
+    "remind of subscriptions": Entry(
+        "subscriptions.tasks.remind_of_subscriptions", 300, "Tells of trials and schedules that are about to end."
+    ),
+    "remind of invoices": Entry(
+        "invoices.tasks.remind_of_invoices", 300, "Tells of invoices to come, about to be due, and overdue."
+    ),
     "resume due collections": Entry(
         "subscriptions.tasks.resume_due_collections", 20, "Collects invoices again whose pause has a date of its end."
     ),
     "expire credit grants": Entry(
         "credits.tasks.expire_credit_grants", 20, "Books what is left of credit grants that have ended."
+    ),
+    "expire credit holds": Entry(
+        "credits.tasks.expire_credit_holds", 60, "Marks credit holds whose time is over; they count no longer anyhow."
     ),
     "evaluate marked customers": Entry(
         "alerts.tasks.evaluate_marked_customers", 5, "Evaluates alerts of customers for whom something has changed."

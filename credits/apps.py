@@ -7,11 +7,12 @@ class CreditsConfig(AppConfig):
 
     def ready(self) -> None:
         from core import timeline
-        from credits.due import EXPIRE, RECUR, SETTLE
+        from credits.due import EXPIRE, EXPIRE_HOLDS, RECUR, SETTLE
         from credits.recurring import cancel_all
         from customers.lifecycle import before_delete
 
         before_delete(cancel_all)
         timeline.register(EXPIRE)
+        timeline.register(EXPIRE_HOLDS)
         timeline.register(RECUR)
         timeline.register(SETTLE)

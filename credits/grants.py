@@ -9,7 +9,7 @@ from django.db import transaction
 
 from api.metadata import Given, merge
 from core.errors import InvalidRequest, NotFound, ResourceMissing
-from core.money import is_currency
+from core.money import MAX_AMOUNT, AmountTooLarge, is_currency
 from credits import ledger
 from credits.ledger import Change
 from credits.models import CreditGrant, CreditTransaction
@@ -212,13 +212,14 @@ def _check_times(expires_at: datetime | None, effective_at: datetime, at: dateti
 
 
 def check_terms(new: NewGrant) -> None:
-    """Raises InvalidRequest, ResourceMissing for a currency, meter or price that no grant can be of."""
+    """Raises InvalidRequest, ResourceMissing, AmountTooLarge for a currency, meter, amount or price that no grant can
+    be of."""
     _check_unit(new)
     check_prices(new.prices, param="applicability_config[scope][prices]", meter=new.meter)
 
 
 def _check_unit(new: NewGrant) -> None:
-    """Raises InvalidRequest, ResourceMissing."""
+    """Raises InvalidRequest, ResourceMissing, AmountTooLarge."""
     if new.meter is not None:
         if not Meter.objects.listed().filter(pk=new.meter).exists():
             raise ResourceMissing("meter", new.meter, param="amount[usage][meter]")
@@ -226,10 +227,15 @@ def _check_unit(new: NewGrant) -> None:
         raise InvalidRequest(f"Invalid currency: {new.currency}.", param="amount[monetary][currency]")
     elif new.amount != int(new.amount):
         raise InvalidRequest("An amount of money is in whole minor units.", param="amount[monetary][value]")
+    elif new.amount > MAX_AMOUNT:
+        raise AmountTooLarge(
+            f"A credit grant may not exceed {MAX_AMOUNT} in the smallest currency unit.",
+            param="amount[monetary][value]",
+        )
 
 
 def lock_live(customer_id: str) -> Customer:
-    """Raises ResourceMissing."""
+    """Lock a customer that is not deleted. Raises ResourceMissing."""
     try:
         customer = lock_customer(customer_id)
     except NotFound as error:

@@ -7,9 +7,11 @@ from typing import Self
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import BooleanField, ExpressionWrapper, F, Min, Q
+from django.db.models.expressions import Combinable
 
 from core.ids import IdField
 from core.money import MAX_AMOUNT
+from credits.hold_models import CreditHold as CreditHold  # these for Django to find them
 from credits.recurring_models import RecurringCreditGrant as RecurringCreditGrant
 from customers.models import Customer
 from meters.models import Meter
@@ -27,6 +29,18 @@ class CreditGrantQuerySet(models.QuerySet["CreditGrant"]):
     def usable(self, at: datetime) -> Self:
         """Grants with something left of them that can be used at an instant."""
         return self.unused(at).filter(effective_at__lte=at)
+
+    def in_state(self, state: str, at: datetime | Combinable) -> Self:
+        """Those of which `CreditGrant.state` says so at an instant."""
+        if state == "voided":
+            return self.exclude(voided_at=None)
+        if state == "expired":
+            return self.filter(voided_at=None, expires_at__lte=at)
+        running = self.filter(voided_at=None).exclude(expires_at__lte=at)
+        if state == "depleted":
+            return running.filter(balance=0)
+        begun = Q(effective_at__gt=at) if state == "pending" else Q(effective_at__lte=at)
+        return running.filter(begun, balance__gt=0)
 
     def in_order_of_use(self) -> Self:
         """As Stripe has it: priority, the end that comes first, promotional before paid, the oldest. What was carried

@@ -1,7 +1,9 @@
 """The objects of this app, as the API knows them."""
 
 from api.resources import Resource, register
-from credits.models import CreditGrant, CreditTransaction, RecurringCreditGrant
+from credits.hold_models import CreditHoldQuerySet
+from credits.hold_serializers import HoldObject
+from credits.models import CreditGrant, CreditHold, CreditTransaction, RecurringCreditGrant
 from credits.recurring_serializers import RecurringObject
 from credits.serializers import GrantObject, SummaryObject, TransactionObject
 from customers.models import Customer
@@ -58,5 +60,17 @@ CREDIT_SUMMARY = register(
         model=Customer,
         serializer=SummaryObject,
         expandable={"customer": "customer"},
+    )
+)
+CREDIT_HOLD = register(
+    Resource(
+        name="billing.credit_hold",
+        kind="billing credit hold",
+        path="/v1/billing/credit_holds",
+        model=CreditHold,
+        serializer=HoldObject,
+        expandable={"customer": "customer", "test_clock": "test_helpers.test_clock"},
+        related=("customer",),
+        visible=CreditHoldQuerySet.with_status_now,
     )
 )

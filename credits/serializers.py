@@ -220,6 +220,7 @@ class BalancesObject(objects.WireField):
             {
                 "available_balance": amount_of(one.available, one.currency, one.meter),
                 "ledger_balance": amount_of(one.ledger, one.currency, one.meter),
+                "live_balance": amount_of(one.live, one.currency, one.meter),
             }
             for one in value
         ]

@@ -14,12 +14,14 @@ from customers.models import Customer
 
 @dataclass(frozen=True)
 class Balance:
-    """Of all grants in one currency, or in units of one meter."""
+    """Of all grants in one currency, or in units of one meter. `live`: less what the usage so far, and holds, would
+    use; usage since the ledger was read included."""
 
     currency: str
     meter: str | None
     ledger: Decimal
     available: Decimal
+    live: Decimal
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ def balances_of(customer: Customer, grants: QuerySet[CreditGrant], *, at: dateti
 
     `at` is the customer's time.
     """
+    usage = consumers().open_usage([customer], at=at)[customer.pk]
+    live = usage.standing(usage.holds).live
     units = grants.order_by().values_list("currency", "meter_id").distinct()
     # Drafts are read first: one that becomes final in between counts twice for a moment, and not for nothing.
     on_drafts = consumers().on_drafts([customer.pk])
@@ -42,7 +46,8 @@ def balances_of(customer: Customer, grants: QuerySet[CreditGrant], *, at: dateti
         of_unit = [grant for grant in left if (grant.currency, grant.meter_id) == (currency, meter)]
         ledger = sum((in_ledger(grant, at) for grant in of_unit), Decimal(0))
         available = sum((to_be_had(grant, on_drafts.get(grant.pk, Decimal(0)), at) for grant in of_unit), Decimal(0))
-        balances.append(Balance(currency, meter, ledger, available))
+        still = sum((live.get(grant.pk, Decimal(0)) for grant in of_unit), Decimal(0))
+        balances.append(Balance(currency, meter, ledger, available, still))
     return balances
 
 

@@ -4,12 +4,17 @@ from celery import shared_task
 
 from core import clock
 from core.sweep import sweep
-from credits.due import EXPIRE, RECUR, SETTLE
+from credits.due import EXPIRE, EXPIRE_HOLDS, RECUR, SETTLE
 
 
 @shared_task
 def expire_credit_grants() -> None:
     sweep(EXPIRE, clock.now())
+
+
+@shared_task
+def expire_credit_holds() -> None:
+    sweep(EXPIRE_HOLDS, clock.now())
 
 
 @shared_task

@@ -32,12 +32,12 @@ from invoices.item_admin_forms import InvoiceForm, LineForm, LineFormSet
 from invoices.late_usage_admin import LateUsageAdmin as LateUsageAdmin  # for Django to find it
 from invoices.lines import add_lines
 from invoices.models import Invoice, InvoiceItem
-from invoices.outcome import DRAFTS, SUBSCRIPTIONS
+from invoices.outcome import DRAFTS, SCHEDULES, SUBSCRIPTIONS
 from invoices.preview import NothingUpcoming, preview_next
 from invoices.shown import shown
 from invoices.terms_admin import DraftTermsForm as DraftTermsForm  # its module enters a button
 from meters.models import MeterEvent
-from subscriptions.models import Subscription
+from subscriptions.models import Subscription, SubscriptionSchedule
 
 Status = Invoice.Status
 LABELS = {"Draft": "info", "Open": "warning", "Paid": "success", "Void": None, "Uncollectible": "danger"}
@@ -240,6 +240,7 @@ def _listed(invoices: Any, query: str) -> dict[str, Any]:
 
 
 foresee(Subscription, SUBSCRIPTIONS)
+foresee(SubscriptionSchedule, SCHEDULES)
 foresee(Invoice, DRAFTS)
 show_on(Invoice, Panel("Invoice", "invoices/admin/_facts.html", facts_of, order=10))
 show_on(Invoice, Panel("Lines", "invoices/admin/_lines.html", lines_of, order=20))

@@ -12,6 +12,7 @@ class InvoicesConfig(AppConfig):
         from invoices.biller import InvoiceBiller
         from invoices.consumers import InvoiceConsumers
         from invoices.overdue import OVERDUE
+        from invoices.reminders import REMINDERS
         from subscriptions.biller import use
 
         use(InvoiceBiller())
@@ -23,3 +24,5 @@ class InvoicesConfig(AppConfig):
         timeline.register(late_usage.CORRECT)
         timeline.register(late_usage.LEFT_OVER)
         timeline.register(OVERDUE)
+        for reminder in REMINDERS:
+            timeline.register(reminder.work)

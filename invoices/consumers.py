@@ -5,7 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from credits.consumers import Consumers
+from credits.consumers import Consumers, OpenUsage
+from customers.models import Customer
+from invoices import burn_down
+from invoices.credits_used import used_of
 from invoices.models import Invoice, InvoiceLine
 from subscriptions.models import ItemPeriod
 
@@ -21,6 +24,9 @@ class InvoiceConsumers(Consumers):
                 used[share["credit_grant"]] += used_of(share)
         return used
 
+    def open_usage(self, customers: Sequence[Customer], *, at: datetime) -> Mapping[str, OpenUsage]:
+        return burn_down.open_usage(customers, at=at)
+
     def unbilled_until(self, customer_id: str, until: datetime) -> str:
         drafts = Invoice.objects.drafts().filter(customer=customer_id, subscription__isnull=False)
         draft = drafts.filter(period_end__lte=until).order_by("period_end", "pk").first()
@@ -29,8 +35,3 @@ class InvoiceConsumers(Consumers):
         unbilled = ItemPeriod.objects.unbilled().filter(item__subscription__customer=customer_id, bills_at__lte=until)
         subscription = unbilled.order_by("bills_at").values_list("item__subscription", flat=True).first()
         return f"A period of {subscription} is not invoiced." if subscription else ""
-
-
-def used_of(share: Mapping[str, str | int]) -> Decimal:
-    """What a line uses of a grant: money, or units of a meter where the grant is in these."""
-    return Decimal(share.get("quantity", share["amount"]))

@@ -1,13 +1,13 @@
 """Books what final invoices have used of credit grants, and gives back what void ones had. Callers hold the locks of
 the customers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from credits import ledger
 from credits.ledger import Change
 from credits.models import CreditTransaction
-from invoices.consumers import used_of
 from invoices.models import Invoice, InvoiceLine
 
 
@@ -40,3 +40,8 @@ def return_credits(invoice: Invoice, *, at: datetime) -> None:
     """Give back what an invoice that is void now had used."""
     if invoice.credit_total or invoice.lines.exclude(credit_amounts=[]).exists():
         ledger.reinstate([invoice.pk], at=at)
+
+
+def used_of(share: Mapping[str, str | int]) -> Decimal:
+    """What a line uses of a grant: money, or units of a meter where the grant is in these."""
+    return Decimal(share.get("quantity", share["amount"]))

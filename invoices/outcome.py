@@ -12,7 +12,7 @@ from customers.locks import lock_customer
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.preview import preview_next
 from invoices.shown import shown
-from subscriptions.models import Subscription
+from subscriptions.models import Subscription, SubscriptionSchedule
 
 Shown = tuple[Invoice, list[InvoiceLine]]
 
@@ -121,9 +121,24 @@ def _invoice_words(invoice: Invoice, lines: list[InvoiceLine]) -> dict[str, Any]
 SUBSCRIPTIONS = Foresight("invoices/admin/_outcome.html", watch, tell)
 
 
-def watch_draft(invoice: Invoice) -> None:
-    """Locks the customer of a draft."""
-    lock_customer(invoice.customer_id)
+def watch_schedule(schedule: SubscriptionSchedule) -> tuple[Subscription | None, Known]:
+    """The subscription that a schedule drives, and what there is of it. Locks the customer."""
+    lock_customer(schedule.customer_id)
+    subscription = Subscription.objects.filter(schedule=schedule).first()
+    return subscription, watch(subscription)
+
+
+def tell_schedule(changed: SubscriptionSchedule, known: tuple[Subscription | None, Known], at: datetime) -> Outcome:
+    subscription, before = known
+    if subscription is None:
+        return Outcome({"none": "The schedule drives no subscription yet."}, changed.status)
+    return tell(subscription, before, changed.customer.now(at))
+
+
+def watch_draft(invoice: Invoice | None) -> None:
+    """Locks the customer of a draft; of one that is yet to be made its verb does."""
+    if invoice is not None:
+        lock_customer(invoice.customer_id)
 
 
 def tell_draft(changed: Invoice, known: None, at: datetime) -> Outcome:
@@ -133,4 +148,5 @@ def tell_draft(changed: Invoice, known: None, at: datetime) -> Outcome:
     return Outcome(_invoice_words(draft, lines), _invoice_figures(draft, lines))
 
 
+SCHEDULES = Foresight("invoices/admin/_outcome.html", watch_schedule, tell_schedule)
 DRAFTS = Foresight("invoices/admin/_draft_outcome.html", watch_draft, tell_draft)

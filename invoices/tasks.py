@@ -8,6 +8,7 @@ from invoices.due import CLOSE, FINALIZE
 from invoices.late_usage import CORRECT, LEFT_OVER
 from invoices.overdue import OVERDUE
 from invoices.pending_interval import PENDING
+from invoices.reminders import REMINDERS
 from invoices.thresholds import THRESHOLDS, check_resting_clocks
 
 
@@ -42,3 +43,10 @@ def mark_past_due_subscriptions() -> None:
 def check_thresholds() -> None:
     sweep(THRESHOLDS, clock.now())
     check_resting_clocks()
+
+
+@shared_task
+def remind_of_invoices() -> None:
+    at = clock.now()
+    for reminder in REMINDERS:
+        sweep(reminder.work, at)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Protocol
 
 from customers.models import Customer
 from meters import event_store
@@ -38,9 +39,16 @@ class UsageBucket:
 Chosen = Mapping[str, Sequence[str]]  # values by dimension
 
 
+class Numbered(Protocol):
+    """A customer, as far as usage knows it."""
+
+    @property
+    def ref(self) -> int: ...
+
+
 def usage(
     meter: Meter,
-    customer: Customer,
+    customer: Numbered,
     *,
     start: datetime,
     end: datetime,
@@ -71,7 +79,7 @@ def usage_by(
 
 def usage_by_dimensions(
     meter: Meter,
-    customer: Customer,
+    customer: Numbered,
     *,
     part: Part,
     by: Sequence[str],
@@ -185,7 +193,7 @@ def span_of(meter: Meter, customer: Customer, part: Part, only: Chosen | None = 
     return _span(meter, customer, part, None, only)
 
 
-def _span(meter: Meter, customer: Customer, part: Part, as_of: Snapshot | None, only: Chosen | None = None) -> Span:
+def _span(meter: Meter, customer: Numbered, part: Part, as_of: Snapshot | None, only: Chosen | None = None) -> Span:
     places = {key: place for place, key in enumerate(meter.dimension_payload_keys)}
     chosen = tuple((places[key], tuple(values)) for key, values in (only or {}).items())
     return Span(customer.ref, meter.ref, *part, as_of, chosen)

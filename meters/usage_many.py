@@ -13,14 +13,13 @@ from typing import Any
 
 from django.db import connection
 
-from customers.models import Customer
 from meters import epochs
 from meters.aggregations import AGGREGATIONS, Aggregation
 from meters.event_sql import Snapshot
 from meters.event_store import exact
 from meters.models import Meter
 from meters.rollups import NOT_CANCELLED, split
-from meters.usage import Usage, usage
+from meters.usage import Numbered, Usage, usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Question:
     """The usage of [start, end); the arguments of `usage`."""
 
     meter: Meter
-    customer: Customer
+    customer: Numbered
     start: datetime
     end: datetime
     only: Mapping[str, Sequence[str]] = field(default_factory=dict)

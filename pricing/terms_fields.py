@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.db.models import Q
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple, UnfoldAdminSelectWidget
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget, UnfoldAdminSelectWidget
 
 from pricing.coupon_words import off_words
 from pricing.models import Coupon, Discount, PromotionCode, TaxRate
@@ -22,7 +22,7 @@ def discount_fields(discounts: Sequence[Discount], currency: str, at: datetime) 
         required=False,
         choices=[(one.pk, f"{one.coupon}: {off_words(one.coupon)}") for one in discounts],
         initial=[one.pk for one in discounts],
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
     )
     added = forms.ChoiceField(
         label="Add a discount", required=False, choices=_offers(currency, at), widget=UnfoldAdminSelectWidget
@@ -39,7 +39,7 @@ def tax_field(kept: Sequence[str]) -> dict[str, forms.Field]:
         required=False,
         choices=choices,
         initial=list(kept),
-        widget=UnfoldAdminCheckboxSelectMultiple,
+        widget=UnfoldAdminCheckboxSelectMultipleWidget,
         help_text="" if choices else "There is none yet: create one under Tax rates.",
     )
     return {TAX_RATES: field}

@@ -12,6 +12,7 @@ class SubscriptionsConfig(AppConfig):
         from subscriptions.cancel import cancel_all
         from subscriptions.clock import furthest_advance
         from subscriptions.pause_collection import RESUME
+        from subscriptions.reminders import REMINDERS
         from subscriptions.schedule_end import cancel_schedules
         from subscriptions.schedule_run import ADVANCE
 
@@ -20,3 +21,5 @@ class SubscriptionsConfig(AppConfig):
         timeline.register(ADVANCE)
         limit_advance(furthest_advance)
         timeline.register(RESUME)
+        for reminder in REMINDERS:
+            timeline.register(reminder.work)

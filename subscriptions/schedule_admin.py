@@ -153,12 +153,12 @@ def plan_change(row: Subscription, at: datetime, answers: Mapping[str, Any]) -> 
     schedule_change(answers["item"], step, at=at)
 
 
-def cancel(row: SubscriptionSchedule, at: datetime, answers: Mapping[str, Any]) -> None:
-    cancel_schedule(row.pk, at=at, invoice_now=answers["invoice_now"], prorate=answers["prorate"])
+def cancel(row: SubscriptionSchedule, at: datetime, answers: Mapping[str, Any]) -> SubscriptionSchedule:
+    return cancel_schedule(row.pk, at=at, invoice_now=answers["invoice_now"], prorate=answers["prorate"])
 
 
-def release(row: SubscriptionSchedule, at: datetime, answers: Mapping[str, Any]) -> None:
-    release_schedule(row.pk, at=at, preserve_cancel_date=answers["preserve_cancel_date"])
+def release(row: SubscriptionSchedule, at: datetime, answers: Mapping[str, Any]) -> SubscriptionSchedule:
+    return release_schedule(row.pk, at=at, preserve_cancel_date=answers["preserve_cancel_date"])
 
 
 def phases_of(schedule: SubscriptionSchedule, at: datetime) -> dict[str, Any]:
@@ -216,6 +216,8 @@ add_button(
         run=release,
         when=lambda row: row.is_live,
         form=ReleaseForm,
+        foreseen=True,
+        at_once=True,
     ),
 )
 add_button(
@@ -229,6 +231,8 @@ add_button(
         run=cancel,
         when=lambda row: row.is_live,
         form=CancelForm,
+        foreseen=True,
+        at_once=True,
         danger=True,
     ),
 )

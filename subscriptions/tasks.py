@@ -5,6 +5,7 @@ from celery import shared_task
 from core import clock
 from core.sweep import sweep
 from subscriptions.pause_collection import RESUME
+from subscriptions.reminders import REMINDERS
 from subscriptions.schedule_run import ADVANCE
 
 
@@ -16,3 +17,10 @@ def advance_due_schedules() -> None:
 @shared_task
 def resume_due_collections() -> None:
     sweep(RESUME, clock.now())
+
+
+@shared_task
+def remind_of_subscriptions() -> None:
+    at = clock.now()
+    for reminder in REMINDERS:
+        sweep(reminder.work, at)

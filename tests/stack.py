@@ -115,7 +115,7 @@ class Server:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def pid(self, name: str) -> int:
-        """The process of that name directly below the supervisor: web, worker, beat, postgres, valkey."""
+        """The process of that name directly below the supervisor: web, worker, beat, webhooks, postgres, valkey."""
         return next(pid for pid in children(self.process.pid) if re.search(NAMES[name], command_line(pid)))
 
     def processes(self) -> list[int]:

@@ -5,16 +5,19 @@ from typing import Any
 
 import pytest
 
+from core.sweep import sweep
 from invoices.credit_note_lines import Asked
 from invoices.credit_notes import issue_credit_note, update_credit_note, void_credit_note
 from invoices.drafts import NewInvoice, create_invoice, delete_invoice, update_invoice
 from invoices.finalize import finalize_invoice
 from invoices.items import NewItem, create_item, delete_item
 from invoices.models import InvoiceItem
+from invoices.reminders import OVERDUE
 from invoices.revise import create_revision
 from invoices.settle import mark_uncollectible, pay_invoice, send_invoice, void_invoice
 from invoices.what_if import preview
 from subscriptions import calls
+from subscriptions.change import update_subscription
 from subscriptions.pause import pause_subscription, resume_subscription
 from subscriptions.schedule_end import cancel_schedule, release_schedule
 from subscriptions.schedules import (
@@ -76,14 +79,16 @@ def test_a_renewal_tells_of_the_invoice_first(seat: Any) -> None:
 
     assert [(event.type, event.created_at) for event in renewed] == [
         ("test_helpers.test_clock.advancing", JAN),
+        ("invoice.upcoming", utc(2026, 1, 25)),
         ("invoice.created", utc(2026, 2, 1)),
         (UPDATED, utc(2026, 2, 1)),
         ("test_helpers.test_clock.ready", utc(2026, 2, 1)),
     ]
-    assert renewed[1].data["object"]["status"] == "draft"
-    assert sorted(renewed[2].data["previous_attributes"]) == ["items", "latest_invoice"]
-    assert len(renewed[2].data["previous_attributes"]["items"]["data"]) == 2
-    assert renewed[2].object_id == subscription.pk
+    _, _, made, updated, _ = renewed
+    assert made.data["object"]["status"] == "draft"
+    assert sorted(updated.data["previous_attributes"]) == ["items", "latest_invoice"]
+    assert len(updated.data["previous_attributes"]["items"]["data"]) == 2
+    assert updated.object_id == subscription.pk
     assert [event.type for event in final][1:-1] == ["invoice.finalized"]
     assert {event.request_id for event in (*renewed, *final)} == {None}
 
@@ -133,8 +138,12 @@ def test_an_end_is_no_update(seat: Any) -> None:
     assert [event.type for event in ended] == ["invoice.updated", "customer.subscription.deleted"]
     assert ended[0].data["previous_attributes"] == {"auto_advance": True}
     assert ended[1].data["object"]["status"] == "canceled"
-    assert [event.type for event in over][1:-1] == ["invoice.created", "customer.subscription.deleted"]
-    assert over[-2].data["object"]["latest_invoice"] == over[1].object_id
+    assert [event.type for event in over][1:-1] == [
+        "invoice.upcoming",
+        "invoice.created",
+        "customer.subscription.deleted",
+    ]
+    assert over[-2].data["object"]["latest_invoice"] == over[2].object_id
 
 
 def test_a_trial_that_ends_in_a_pause(seat: Any) -> None:
@@ -157,16 +166,14 @@ def test_schedules(seat: Any) -> None:
     moved = types(lambda: make.move(clock, utc(2026, 2, 1)))
     over = types(lambda: make.move(clock, utc(2026, 3, 1)))
 
-    assert begun == [
-        "subscription_schedule.created",
-        *BORN[:-1],
-        UPDATED,
-    ]  # the first invoice stays a draft for an hour
+    # The first invoice stays a draft for an hour.
+    assert begun == ["subscription_schedule.created", *BORN[:-1], UPDATED]
     assert [type for type in moved if type.startswith(("sub", "customer"))] == [
         UPDATED,
         "subscription_schedule.updated",
     ]
     assert [type for type in over if type.startswith(("sub", "customer"))] == [
+        "subscription_schedule.expiring",
         "subscription_schedule.completed",
         "customer.subscription.deleted",
     ]
@@ -261,3 +268,67 @@ def test_what_a_preview_tries_out_is_not_told(seat: Any) -> None:
         preview(given, at=JAN + DAY)
 
     assert types(rehearsed) == []
+
+
+# What time brings.
+
+
+def test_a_trial_that_will_end(seat: Any) -> None:
+    clock = make.clock()
+    customer = make.customer(on=clock)
+    long = make.subscribe(customer, seat, trial=Trial(days=10))
+    told_of = [event for event in of(lambda: make.move(clock, JAN + 7 * DAY)) if "trial" in event.type]
+    assert [(event.object_id, event.created_at) for event in told_of] == [(long.pk, JAN + 7 * DAY)]
+    assert told_of[0].type == "customer.subscription.trial_will_end"
+
+    short = make.subscribe(customer, seat, trial=Trial(days=2))
+    told_of = [event for event in of(lambda: make.move(clock, JAN + 8 * DAY)) if "trial" in event.type]
+    assert [(event.object_id, event.created_at) for event in told_of] == [(short.pk, JAN + 7 * DAY)]
+    moved = Trial(end=JAN + 20 * DAY)
+    update_subscription(long.pk, changes={}, trial=moved, at=JAN)
+    told_of = [event for event in of(lambda: make.move(clock, JAN + 18 * DAY)) if "trial" in event.type]
+    assert [(event.object_id, event.created_at) for event in told_of] == [(long.pk, JAN + 17 * DAY)]
+
+
+def test_an_invoice_to_come(seat: Any) -> None:
+    clock = make.clock()
+    subscription = make.subscribe(make.customer(on=clock), seat)
+    told_of = [event for event in of(lambda: make.move(clock, utc(2026, 2, 28))) if event.type == "invoice.upcoming"]
+    assert [event.created_at for event in told_of] == [utc(2026, 1, 25), utc(2026, 2, 22)]
+    invoice = told_of[0].data["object"]
+    assert "id" not in invoice
+    assert (invoice["billing_reason"], invoice["total"], invoice["status"]) == ("upcoming", 2000, "draft")
+    assert invoice["parent"]["subscription_details"]["subscription"] == subscription.pk
+    assert {event.object_id for event in told_of} == {""}
+
+
+def test_an_invoice_that_is_not_paid_in_time() -> None:
+    clock = make.clock()
+    made = draft(make.customer(on=clock, currency="usd"), collection_method="send_invoice", days_until_due=30)
+    finalize_invoice(made.pk, at=JAN)
+    told_of = [event for event in of(lambda: make.move(clock, JAN + 40 * DAY)) if event.object_id == made.pk]
+    assert [(event.type, event.created_at) for event in told_of] == [
+        ("invoice.will_be_due", JAN + 27 * DAY),
+        ("invoice.overdue", JAN + 30 * DAY),
+    ]
+
+
+def test_a_schedule_that_expires(seat: Any) -> None:
+    clock = make.clock()
+    phases = [{"items": [{"price": seat.pk}], "duration": {"interval": "month", "interval_count": 1}}]
+    schedule = create_schedule(make.customer(on=clock).pk, spec=ScheduleSpec(phases), at=JAN)
+    told_of = [event for event in of(lambda: make.move(clock, JAN + 25 * DAY)) if event.object_id == schedule.pk]
+    assert [(event.type, event.created_at) for event in told_of] == [("subscription_schedule.expiring", JAN + 24 * DAY)]
+
+
+def test_in_real_time_it_is_told_once_and_not_long_afterwards() -> None:
+    late, old = (
+        draft(make.customer(currency="usd"), collection_method="send_invoice", due_date=JAN + days * DAY)
+        for days in (30, 10)
+    )
+    for made in (late, old):
+        finalize_invoice(made.pk, at=JAN)
+
+    assert [event.object_id for event in of(lambda: sweep(OVERDUE.work, JAN + 30 * DAY))] == [late.pk]
+    assert of(lambda: sweep(OVERDUE.work, JAN + 30 * DAY)) == []
+    assert OVERDUE.run(late.pk, JAN + 31 * DAY) is None

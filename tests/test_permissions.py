@@ -29,6 +29,7 @@ KNOWN = {
     "invoices:read", "invoices:write", "credit_notes:read", "credit_notes:write",
     "invoiceitems:read", "invoiceitems:write",
     "credit_grants:read", "credit_grants:write", "credit_balance_transactions:read", "credit_balance_summary:read",
+    "credit_holds:read", "credit_holds:write",
     "late_usages:read", "late_usages:write",
     "recurring_credit_grants:read", "recurring_credit_grants:write",
     "portal_sessions:write",

@@ -64,7 +64,7 @@ class Deliverer:
 
     def step(self, at: datetime) -> None:
         """Write down what has ended, and begin what is due and has room."""
-        self._record()
+        self._record(at)
         self._beat(at)
         enabled = Endpoint.objects.enabled().values_list("pk", flat=True)
         room = {id: settings.WEBHOOKS_AT_ONCE - self.busy[id] for id in enabled}
@@ -93,10 +93,10 @@ class Deliverer:
         except Empty:
             return
 
-    def _record(self) -> None:
+    def _record(self, at: datetime) -> None:
         while self.ended:
             claim, answer = self.ended[0]
-            record_outcome(claim, answer, at=clock.now())
+            record_outcome(claim, answer, at=at)
             self.ended.popleft()
 
     def _beat(self, at: datetime) -> None:
@@ -114,7 +114,7 @@ class Deliverer:
 
     def _try_record(self) -> None:
         try:
-            self._record()
+            self._record(clock.now())
         except (OperationalError, InterfaceError) as error:
             log.warning("what was sent last will be sent again: %s", str(error).strip())
 

@@ -4,7 +4,7 @@ A snapshot is what the API would answer for the object at that moment, nothing e
 so write first, then record; what is to be deleted is recorded before.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -37,6 +37,15 @@ class Scope:
 
 # None: nothing is recorded at all.
 _scope: ContextVar[Scope | None] = ContextVar("scope", default=Scope())  # noqa: B039 - nobody ends in the outermost
+
+
+WhenRecorded = Callable[[Sequence[Event]], None]
+_when_recorded: list[WhenRecorded] = []
+
+
+def when_recorded(act: WhenRecorded) -> None:
+    """Let an upper app know of events in the transaction that records them; called from `AppConfig.ready`."""
+    _when_recorded.append(act)
 
 
 def record(type: str, resource: str, row: Model, *, at: datetime, place: str | None = None) -> None:
@@ -147,6 +156,8 @@ def _store(told: Sequence[tuple[str, Mapping[str, Any]]], at: datetime, places: 
         for id, (type, data) in zip(places or new_ids("evt", len(told)), told, strict=True)
     )
     enqueue(events)
+    for act in _when_recorded:
+        act(events)
 
 
 def record_thin_event(

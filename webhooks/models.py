@@ -77,3 +77,17 @@ class ThinEvent(models.Model):
         if not self.related_id:
             return None
         return {"id": self.related_id, "type": self.related_type, "url": self.related_url}
+
+
+class Reminded(models.Model):
+    """That an event of a type, which time brings, was told of an object for an instant; see `reminders.py`."""
+
+    type = models.CharField(max_length=100)
+    object_id = models.CharField(max_length=255)
+    instant = models.DateTimeField()
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=["object_id", "type", "instant"], name="reminded_once"),)
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.object_id}"

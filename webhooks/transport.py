@@ -137,9 +137,12 @@ def _connect(target: Target, deadline: Deadline) -> socket.socket:
     """A connection to the first address that takes one. Raises OSError, Unreachable."""
     failed: OSError | None = None
     for address in addresses_of(target, deadline.left):
+        connected = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6)
         try:
-            connected = socket.create_connection((str(address), target.port), timeout=deadline.left)
+            connected.settimeout(deadline.left)
+            connected.connect((str(address), target.port))
         except OSError as error:
+            connected.close()
             failed = error
             continue
         return _secured(connected, target.host, deadline) if target.tls else connected

@@ -26,7 +26,7 @@ def test_becomes_ready_and_names_each_check(server):
     server.wait_until_ready()
     status, body = server.get("/readyz")
     assert (status, set(body["checks"].values())) == (200, {"ok"})
-    assert body["checks"].keys() == {"database", "migrations", "worker"}
+    assert body["checks"].keys() == {"database", "migrations", "worker", "webhooks"}
 
 
 def test_prints_address_login_and_key_and_keeps_them_private(server):
@@ -43,7 +43,7 @@ def test_a_second_server_in_the_same_home_is_refused(server):
     assert f"is in use by a Countinghouse that runs as process {server.process.pid}" in done.stderr
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat", "postgres", "valkey"])
+@pytest.mark.parametrize("name", ["web", "worker", "beat", "webhooks", "postgres", "valkey"])
 def test_what_is_killed_comes_back(server, name):
     old = server.pid(name)
     os.kill(old, signal.SIGKILL)

@@ -10,6 +10,7 @@ from core.models import Heartbeat
 from core.tasks import heartbeat
 from core.views import healthz, readyz
 
+NEVER = "no heartbeat yet"
 GET = RequestFactory().get("/")
 
 
@@ -27,11 +28,13 @@ class TestReadyz:
     def test_waits_for_the_first_heartbeat(self):
         response = readyz(GET)
         assert response.status_code == 503
-        assert checks(response) == {"database": "ok", "migrations": "ok", "worker": "no heartbeat yet"}
+        assert checks(response) == {"database": "ok", "migrations": "ok", "worker": NEVER, "webhooks": NEVER}
 
     def test_is_ready_after_a_heartbeat(self):
         heartbeat()
         heartbeat()
+        assert readyz(GET).status_code == 503
+        Heartbeat.objects.create(name=health.DELIVERER, beat_at=clock.now())
         response = readyz(GET)
         assert response.status_code == 200
         assert set(checks(response).values()) == {"ok"}

@@ -13,7 +13,7 @@ GRANT, RECURRING = "credits_creditgrant", "credits_recurringcreditgrant"
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('credits', '0002_ledger_adds_up'),
+        ('credits', '0003_credit_holds'),
         ('customers', '0007_customer_email_any_case'),
         ('meters', '0011_hidden_meters'),
     ]

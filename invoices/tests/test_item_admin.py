@@ -16,7 +16,7 @@ from pricing.models import Price
 from pricing.prices import PriceSpec, create_price
 from pricing.products import create_product
 from tests import make
-from tests.forms import errors_of, submit
+from tests.forms import again, errors_of, submit
 from tests.make import JAN
 
 pytestmark = pytest.mark.django_db
@@ -100,6 +100,36 @@ def test_a_new_invoice(admin_client: Client, customer: Customer, setup: Price) -
     assert [line.amount for line in invoice.lines.order_by("position")] == [7, 1000, 500]
     assert (invoice.description, invoice.total, invoice.status) == ("Thanks", 1507, "draft")
     assert (invoice.auto_advance, invoice.billing_reason) == (False, "manual")
+
+
+def test_a_new_invoice_is_previewed(admin_client: Client, customer: Customer) -> None:
+    given = {"customer": customer.pk, "invoice_items-0-amount": "1000"}
+
+    look = submit(admin_client, f"{INVOICES}add/", _look="1", **given)
+
+    assert look.context["foreseen"].data["invoice"].total == 1000
+    assert not Invoice.objects.exists()
+    assert again(admin_client, f"{INVOICES}add/", look).status_code == 302
+    assert Invoice.objects.get().total == 1000
+
+
+def test_a_billed_item_is_shown_in_words(admin_client: Client) -> None:
+    customer = make.customer(on=make.clock())
+    row = make.subscribe(customer, make.price(unit="1000", product="Seats"))
+    item = create_item(
+        NewItem({"amount": 1234, "metadata": {"order": "7"}}, customer=customer.pk, subscription=row.pk), at=JAN
+    )
+    make.move(customer.test_clock, make.utc(2026, 2, 1, 3))
+    item.refresh_from_db()
+    assert item.invoice is not None
+    assert not item.invoice.is_draft
+
+    page = admin_client.get(f"{ITEMS}{item.pk}/change/").content.decode()
+
+    assert "$12.34" in page
+    assert "<div>order: 7</div>" in page
+    assert ">Seats</a>" in page
+    assert "1.000000000000" not in page
 
 
 def test_a_new_invoice_with_a_wrong_line_is_none(admin_client: Client, customer: Customer, setup: Price) -> None:

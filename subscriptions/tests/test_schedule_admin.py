@@ -11,7 +11,7 @@ from django.urls import reverse
 from subscriptions.models import Subscription, SubscriptionSchedule
 from subscriptions.schedules import ScheduleSpec, create_schedule
 from tests import make
-from tests.forms import submit
+from tests.forms import again, submit
 from tests.make import JAN, utc
 
 pytestmark = pytest.mark.django_db
@@ -89,13 +89,42 @@ def test_release_and_cancel(admin_client: Client, subscription: Subscription) ->
     assert (schedule.status, schedule.released_subscription) == ("released", subscription)
     plan(admin_client, subscription, FEB, quantity="2")
     other = SubscriptionSchedule.objects.live().get()
-    submit(admin_client, address(other, "press", "cancel"))
+    look = admin_client.get(address(other, "press", "cancel"))
+    assert look.context["foreseen"].data["none"].startswith("The subscription has ended")
+    assert again(admin_client, address(other, "press", "cancel"), look).status_code == 302
     other.refresh_from_db()
     subscription.refresh_from_db()
     assert (other.status, subscription.status) == ("canceled", "canceled")
     page = admin_client.get(address(other)).content.decode()
     assert "press" not in page
     assert "/do/" not in page
+
+
+def test_canceling_a_schedule_shows_what_is_given_back(admin_client: Client, subscription: Subscription) -> None:
+    plan(admin_client, subscription, FEB, quantity="2")
+    schedule = SubscriptionSchedule.objects.get()
+    make.move(subscription.customer.test_clock, utc(2026, 1, 16, 12))
+    path = address(schedule, "press", "cancel")
+
+    look = admin_client.get(path)
+
+    (made,) = look.context["foreseen"].data["made"]
+    assert again(admin_client, path, look).status_code == 302
+    assert subscription.invoices.latest("created_at").total == made["invoice"].total < 0
+
+
+def test_one_that_drives_nothing_yet_is_canceled(admin_client: Client) -> None:
+    phases = [{"items": [{"price": make.price(unit="1000").pk}], "iterations": 1}]
+    customer = make.customer(on=make.clock())
+    schedule = create_schedule(customer.pk, spec=ScheduleSpec(phases, start_date=FEB), at=JAN)
+    path = address(schedule, "press", "cancel")
+
+    look = admin_client.get(path)
+
+    assert "drives no subscription yet" in look.content.decode()
+    assert again(admin_client, path, look).status_code == 302
+    schedule.refresh_from_db()
+    assert schedule.status == "canceled"
 
 
 def test_one_that_stands_still_says_why(admin_client: Client) -> None:

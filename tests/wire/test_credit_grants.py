@@ -83,6 +83,8 @@ def test_7_1_the_list_is_of_one_customer_or_of_all_in_real_time(wire: Wire) -> N
     first = calls.list({"customer": on_clock.id, "limit": 2})
     assert ([row.id for row in first.data], first.has_more) == (made[:2], True)
     assert [row.id for row in first.auto_paging_iter()] == made
+    before = calls.list({"customer": on_clock.id, "limit": 1, "ending_before": made[2]})
+    assert [row.id for row in before.data] == made[1:2]
     assert [row.id for row in calls.list({"customer": other.id}).data] == [elsewhere]
     everything = {row.id for row in calls.list({"limit": 100}).data}
     assert elsewhere in everything

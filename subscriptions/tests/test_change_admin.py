@@ -393,3 +393,13 @@ def test_the_page_of_the_form_says_preview_first(admin_client: Client, customer:
     assert ">Preview</button>" in page
     assert "Seats: Seats (USD)" in page
     assert fields_of(admin_client, path)[f"{item.pk}-quantity"] == "1"
+
+
+def test_many_buttons_stand_on_the_page_and_name_what_they_are_about(admin_client: Client, customer: Customer) -> None:
+    row = seats(customer)
+    page = admin_client.get(reverse("admin:subscriptions_subscription_change", args=[row.pk])).content.decode()
+
+    (actions,) = page.split('<nav class="ch-actions"')[1:]
+    assert "/do/change-items/" in actions.split("</nav>")[0]
+    question = admin_client.get(press(row, "change-items")).content.decode()
+    assert f"Change items: {customer}, Seats" in question
