@@ -2,9 +2,9 @@
 now.
 
 Each point is the burn-down as it stood then: the ledger of then, less what the usage until then would use, rated as the
-invoices rated it or will rate it. It is told with what is known today: usage that came late counts on its own day, and
-discounts are today's. The last point is the burn-down itself. A dozen statements, and for each metered item whose usage
-no rollup keeps another one for each day.
+invoices rated it or will rate it. It is told with what is known today: usage that came late counts on its own day,
+discounts are today's, and holds are only told of now. The last point is the burn-down itself. A dozen statements, and
+for each metered item whose usage no rollup keeps another one for each day.
 """
 
 from collections import defaultdict
@@ -16,10 +16,11 @@ from decimal import Decimal
 
 from django.db.models import Q
 
+from credits.consumers import Unit
 from credits.models import CreditGrant, CreditTransaction
 from customers.models import Customer
 from invoices.build import Billable, UsageRead
-from invoices.burn_down import BurnDown, open_usage, use_up
+from invoices.burn_down import BurnDown, open_usage
 from invoices.coming import Coming
 from invoices.finalize import wanted_by
 from invoices.gather import gather
@@ -33,7 +34,6 @@ DAYS, LEAST_DAYS = 31, 8
 MOST_STATEMENTS = 150  # for usage that is asked for day by day; where there is more of it, fewer days are shown
 MOST_INVOICES = 100
 
-Unit = tuple[str, str | None]  # a currency, or "" and a meter
 Read = Mapping[tuple[int, datetime], UsageRead]
 Type = CreditTransaction.Type
 
@@ -65,7 +65,7 @@ class History:
 def balance_history(customer: Customer, *, at: datetime) -> History:
     """The live balances of a customer over the last days and now. `at` is real time."""
     usage = open_usage([customer], at=at)[customer.pk]
-    now = use_up(usage)
+    now = usage.burn_down()
     grants = _grants(customer, usage.at - DAYS * DAY)
     if not grants:
         return History(now, [Moment(usage.at, {})])
@@ -78,9 +78,13 @@ def balance_history(customer: Customer, *, at: datetime) -> History:
     moments = []
     for midnight in midnights:
         then = replace(
-            usage, at=midnight, grants=ledger.grants_at(midnight), coming=list(_coming_at(midnight, coming, read))
+            usage,
+            at=midnight,
+            grants=ledger.grants_at(midnight),
+            holds=(),
+            coming=list(_coming_at(midnight, coming, read)),
         )
-        moments.append(ledger.moment(use_up(then)))
+        moments.append(ledger.moment(then.burn_down()))
     return History(now, [*moments, ledger.moment(now)])
 
 

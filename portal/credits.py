@@ -7,10 +7,11 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
+from credits.consumers import Unit
 from credits.models import CreditGrant, CreditTransaction, RecurringCreditGrant
 from credits.scope import products_of
 from customers.models import Customer
-from invoices.balance_history import History, Unit, balance_history
+from invoices.balance_history import History, balance_history
 from invoices.burn_down import BurnDown, burn_down
 from meters.models import Meter
 from portal import credit_words, scope
@@ -63,6 +64,7 @@ class GrantRow:
     words: str
     pays_for: str
     time: str
+    held: str
     amount: str
     used: str
     left: str
@@ -116,6 +118,7 @@ def grant_rows(customer: Customer, grants: Sequence[CreditGrant], found: BurnDow
                 credit_words.STATES["depleted" if is_running and not left else state],
                 credit_words.scope_of(grant, products),
                 credit_words.end_of(grant, at),
+                written_of(grant, each.held) if each and is_running and each.held else "",
                 written_of(grant, grant.amount),
                 written_of(grant, used),
                 written_of(grant, left),
