@@ -37,10 +37,12 @@ class BalanceChart:
 def draw_balance(
     points: Sequence[Point], period: Period, projection: Projection, *, titles: Sequence[str], places: int = 0
 ) -> BalanceChart | None:
-    """The points that lie in the period; None where they make no line. `titles` are these of the points, in words;
-    `places`: how many digits of a value stand behind its point."""
+    """The points that lie in the period; None where they make no line above zero.
+
+    `titles` are the points in words; `places`: how many digits of a value stand behind its point.
+    """
     shown = [(point, title) for point, title in zip(points, titles, strict=True) if point.at >= period.start]
-    if len(shown) < 2:
+    if len(shown) < 2 or not any(point.left for point, _ in shown):
         return None
     values = [point.left.scaleb(-places) for point, _ in shown]
     low, high, step = scale(values)

@@ -14,6 +14,7 @@ from portal.credits import allowance_rows, balances_of, grant_rows, steps_of
 GRANTS_PER_PAGE = 20
 STEPS_PER_PAGE = 50
 ALERTS_PER_PAGE = 20
+EVENTS_NAMED = 3
 
 
 class CreditsPage(CustomerPage):
@@ -78,5 +79,5 @@ class AlertsPage(CustomerPage):
 
 def _came_with(why: dict[str, Any]) -> dict[str, Any]:
     """The events that brought it over the threshold, where they are known."""
-    named = why.get("identifiers", [])
+    named = why.get("identifiers", [])[:EVENTS_NAMED]
     return {"identifiers": named, "more": max(why.get("new_events", 0) - len(named), 0)}

@@ -22,9 +22,9 @@ STATES = {
 
 
 def written(value: Decimal, currency: str, meter: Meter | None) -> str:
-    """An amount of money, or of units of a meter: "$12.50", "1,200 Tokens"."""
+    """An amount of money, or of units of a meter: "$12.50", "1,200 × Tokens"."""
     if meter is not None:
-        return f"{group(value)} {meter.display_name}"
+        return f"{group(value)} × {meter.display_name}"
     return format_minor(int(value), currency)
 
 

@@ -44,6 +44,15 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A point of the chart: when, how much, and how much in words."""
+
+    label: str
+    left: Decimal
+    words: str
+
+
+@dataclass(frozen=True)
 class Balance:
     """A live balance, how it came down, and when it will have run out."""
 
@@ -54,6 +63,7 @@ class Balance:
     basis: str
     chart: BalanceChart | None
     rows: Sequence[Row]
+    marks: Sequence[Mark]
 
 
 @dataclass(frozen=True)
@@ -181,6 +191,7 @@ def _balance(history: History, unit: Unit, meters: dict[str, Meter], *, whole: b
         credit_words.basis_of(found, unit[0], meter),
         chart,
         _rows(unit, [point for point in points if point.at >= period.start], meters),
+        [Mark(hour_label(point.at), point.left, _written(unit, point.left, meters)) for point in points],
     )
 
 

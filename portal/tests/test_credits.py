@@ -107,7 +107,7 @@ def test_grants_of_every_kind(customer: Customer, clock: TestClock) -> None:
 
     for shown in (
         r'Units</a> <span class="badge granted">Active</span> <p class="quiet">Promotional · Never expires</p>.*?'
-        r"All usage of Words.*?12.5 Words.*?12.5 Words</td>",
+        r"All usage of Words.*?12.5 × Words.*?12.5 × Words</td>",
         r"For words</a>.*?Paid · Until Feb 10, 2026</p>.*?Words</td>.*?€1.00",
         r'Later</a> <span class="badge pending">Pending</span> <p class="quiet">Paid · From Jan 10, 2026, never',
         r'Grants of the past.*Mistake</a> <span class="badge voided">Voided</span> <p class="quiet">Paid · Voided Jan',
@@ -160,7 +160,7 @@ def test_an_invoice_says_what_credits_paid(customer: Customer, clock: TestClock)
     send(customer, value="40", at=JAN + DAY)
     client = enter(customer)
     coming = text(client, "/portal/upcoming")
-    assert f'$0.20 (4 Tokens) paid by credits: <a href="/portal/credits/{units.pk}">Trial</a></p>' in coming
+    assert f'$0.20 (4 × Tokens) paid by credits: <a href="/portal/credits/{units.pk}">Trial</a></p>' in coming
     assert "<dt>Credits</dt><dd>-$1.70</dd>" in coming
 
     make.move(clock, FEB + GRACE)
@@ -170,7 +170,7 @@ def test_an_invoice_says_what_credits_paid(customer: Customer, clock: TestClock)
     assert "<dt>Credits</dt><dd>-$1.70</dd>" in page
     line = text(client, f"/portal/invoices/{invoice.pk}/lines/{invoice.lines.get(meter=meter).pk}")
     assert "Launch</a>, which had $0.00 left then" in line
-    assert "Trial</a>, which had 0 Tokens left then" in line
+    assert "Trial</a>, which had 0 × Tokens left then" in line
 
 
 def test_an_allowance_is_shown(customer: Customer) -> None:
