@@ -45,9 +45,9 @@ def _given(at: datetime, prefix: str, amount: str, *, of: str = "", only: str = 
 
 
 def _grant_monthly(at: datetime) -> None:
-    """A bit of every month, of which the rest goes over into the next one."""
+    """Half of the usage of every month, of which the rest goes over into the next one."""
     customer = Customer.objects.get(invoice_prefix="PIGEON")
-    each = NewGrant(amount=Decimal(500), currency="eur", name="Allowance of the month", category="promotional")
+    each = NewGrant(amount=Decimal(6000), currency="eur", name="Allowance of the month", category="promotional")
     create_recurring(customer.pk, NewRecurring(each, "month", rollover=Rollover("unused")), at=at)
 
 

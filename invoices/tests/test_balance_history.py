@@ -9,7 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from credits.grants import NewGrant, create_grant, expire_grant, void_grant
+from credits.holds import NewHold, create_hold
 from credits.models import CreditGrant
+from credits.summary import balances_of
 from customers.models import Customer
 from invoices.balance_history import History, balance_history
 from invoices.burn_down import burn_down
@@ -208,3 +210,25 @@ def test_the_statements_do_not_grow(customer: Customer, formula: str) -> None:
 def test_without_grants_there_is_nothing(customer: Customer) -> None:
     found = history(customer)
     assert [moment.levels for moment in found.moments] == [{}]
+
+
+def test_it_ends_where_the_summary_of_balances_stands(customer: Customer, calls: Meter) -> None:
+    """In money and in units, with a hold, a draft that waits, and usage in both periods."""
+    make.subscribe(customer, make.price(meter=calls, unit="5"))
+    grant(customer, 5000, priority=2)
+    grant(customer, 300, currency="eur")
+    grant(customer, "60.5", currency="", meter=calls.pk)
+    go(customer, FEB + timedelta(minutes=30))
+    use(customer, 100, JAN + DAY)
+    use(customer, 40, FEB)
+    assert create_hold(customer.pk, NewHold(Decimal(700), currency="usd"), at=NOON).status == "approved"
+
+    found = history(customer)
+
+    here = Customer.objects.select_related("test_clock").get(pk=customer.pk)
+    summary = balances_of(here, CreditGrant.objects.filter(customer=here), at=here.now(NOON))
+    last = found.moments[-1].levels
+    assert {unit: level.left for unit, level in last.items()} == {
+        (one.currency, one.meter): one.live for one in summary
+    }
+    assert last["usd", None].left == 5000 - Decimal("39.5") * 5 - 200 - 700 - Decimal("0.5")

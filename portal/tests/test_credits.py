@@ -77,7 +77,7 @@ def test_the_balance_is_live_and_the_same_everywhere(customer: Customer, clock: 
     ("expires", "use", "words"),
     [
         (None, 0, "No use yet. Nothing was used in the last 2 full days, so no date can be told."),
-        (40, 10, "Not used up at this rate: it ends Feb 10, 2026. Projected from $0.50 a day, the mean of the last 2"),
+        (40, 4, "Not used up at this rate: it ends Feb 10, 2026. Projected from $0.20 a day, the mean of the last 2"),
         (None, 1000, "Nothing is left."),
     ],
 )
