@@ -4,9 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
     UnfoldAdminTextInputWidget,
@@ -47,7 +49,7 @@ class GrantForm(MetadataForm):
         help_text="Of money as people write it, 25.50; or how many units of the meter.",
     )
     currency = forms.ChoiceField(
-        choices=(("", "– units of a meter"), *((code, code.upper()) for code in ALL_CURRENCIES)),
+        choices=(("", "none: units of a meter"), *((code, code.upper()) for code in ALL_CURRENCIES)),
         required=False,
         widget=UnfoldAdminSelectWidget,
         help_text="Only invoices in this currency can use the grant.",
@@ -56,7 +58,7 @@ class GrantForm(MetadataForm):
         label="Only for",
         queryset=Price.objects.none(),
         required=False,
-        widget=forms.SelectMultiple(attrs={"size": 6, "class": "ch-select-many"}),
+        widget=UnfoldAdminSelectMultipleWidget(attrs={"size": 6}),
         help_text=f"Metered prices, at most {MOST_PRICES}. None: every metered price, or every one of the meter.",
     )
     priority = forms.IntegerField(
@@ -83,6 +85,7 @@ class GrantForm(MetadataForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["currency"].initial = settings.DEFAULT_CURRENCY
         metered = Price.objects.filter(meter__hidden=False).select_related("product")
         self.fields["only_for"].queryset = metered  # type: ignore[attr-defined]
 
