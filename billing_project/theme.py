@@ -108,8 +108,20 @@ UNFOLD: dict[str, Any] = {
                 _item("Recurring credits", "event_repeat", "credits_recurringcreditgrant"),
             ),
             _group(
-                "System",
+                "Alerts",
+                _item("Inbox", "inbox", "alerts_alerttriggered") | {"badge": "alerts.admin.badge"},
+                _item("Alerts", "notification_important", "alerts_alert"),
+            ),
+            _group(
+                "Webhooks",
+                _item("Endpoints", "webhook", "webhooks_endpoint"),
+                _item("Deliveries", "outbox", "webhooks_delivery"),
+                _item("Events told", "campaign", "webhooks_event"),
                 _item("Thin events", "notifications", "webhooks_thinevent"),
+            ),
+            _group(
+                "System",
+                _item("Mail", "mail", "core_outgoingmail"),
                 _item("API keys", "key", "api_apikey"),
                 _item("Scheduled tasks", "timer", "django_celery_beat_periodictask"),
                 _item("Intervals", "more_time", "django_celery_beat_intervalschedule"),

@@ -54,7 +54,7 @@ class CreditGrantAdmin(VerbAdmin):
     )
     search_fields = ("name", "id", "customer__name", "customer__email", "customer__id")
     search_help_text = "Search by name, customer or id"
-    list_display = ("__str__", "customer", "standing", "granted_words", "left", "category", "priority", "ends", "id")
+    list_display = ("__str__", "customer", "standing", "granted_words", "left", "category", "priority", "ends")
     list_filter = (
         StateFilter,
         "category",
@@ -121,7 +121,7 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
     empty_list = "Nothing has been granted yet. Every change of what is left of a grant is a row here, for good."
     search_fields = ("id", "grant__id", "grant__name", "customer__name", "customer__id", "invoice")
     search_help_text = "Search by grant, customer, id of the invoice or of the row"
-    list_display = ("what", "customer", "grant", "amount_shown", "left_shown", "reason", "created_at", "id")
+    list_display = ("what", "customer", "grant", "amount_shown", "left_shown", "reason", "created_at")
     list_filter = ("type", ("customer", AutocompleteSelectFilter), ("created_at", DayRangeFilter))
     list_select_related = ("customer", "grant__meter")
     fieldsets = (
