@@ -106,6 +106,7 @@ UNFOLD: dict[str, Any] = {
                 _item("Credit grants", "savings", "credits_creditgrant"),
                 _item("Credit ledger", "menu_book", "credits_credittransaction"),
                 _item("Recurring credits", "event_repeat", "credits_recurringcreditgrant"),
+                _item("Auto top-up", "currency_exchange", "credits_autotopup"),
             ),
             _group(
                 "Alerts",
