@@ -13,7 +13,6 @@ from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Manager, QuerySet
 from rest_framework import serializers
-from rest_framework.fields import SkipField
 
 from api.lists import envelope
 from core.money import plain
@@ -63,30 +62,6 @@ def _value(instance: Any, path: Sequence[str]) -> Any:
     except (AttributeError, ObjectDoesNotExist):
         return _NOT_FOUND
     return _NOT_FOUND if path and callable(value) else value
-
-    @cached_property
-    def _steps(self) -> list[tuple[str, list[str], serializers.Field[Any, Any, Any, Any]]]:
-        return [(name, field.source_attrs, field) for name, field in self.fields.items()]
-
-    def to_representation(self, instance: Any) -> Any:
-        """As the framework does it, in a third of the time: attributes and keys are read here, and what is neither (or
-        is not there) is left to the field."""
-        shown = {}
-        for name, path, field in self._steps:
-            value = instance
-            try:
-                for part in path:
-                    value = value[part] if isinstance(value, dict) else getattr(value, part)
-                    if callable(value):
-                        value = field.get_attribute(instance)
-                        break
-            except (AttributeError, KeyError, ObjectDoesNotExist):
-                try:
-                    value = field.get_attribute(instance)
-                except SkipField:
-                    continue
-            shown[name] = None if value is None else field.to_representation(value)
-        return shown
 
 
 class WireField(serializers.Field):  # type: ignore[type-arg]

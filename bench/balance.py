@@ -30,7 +30,8 @@ from subscriptions.subscribe import ItemSpec, SubscriptionSpec, create_subscript
 
 METERS = 3
 CONNECTIONS = 4
-LIVE = "/v1/billing/credit_balance_summary?filter[type]=applicability_scope&filter[applicability_scope][price_type]=metered"
+SCOPE = "filter[type]=applicability_scope&filter[applicability_scope][price_type]=metered"
+LIVE = f"/v1/billing/credit_balance_summary?{SCOPE}"
 FLOOR, BALANCE, HOLD = "a customer by its id", "live balance", "hold"
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from billing_project.demo_changes import Change
 from credits.grants import NewGrant, create_grant, void_grant
 from credits.models import CreditGrant
+from credits.recurring import NewRecurring, create_recurring
+from credits.rollover import Rollover
 from customers.models import Customer
 from meters.models import Meter
 from pricing.models import Price
@@ -26,6 +28,7 @@ def grants(end: datetime) -> list[Change]:
         _given(now - 55 * DAY, "ATTIC", "3000", currency="jpy", name="Prepaid storage", expires_at=now - 5 * DAY),
         _given(now - 35 * DAY, "PIGEON", "1500", currency="eur", name="Sorry for the outage", category=promotional),
         Change(now - 34 * DAY, lambda: _grant_twice(now - 34 * DAY)),
+        Change(now - 33 * DAY, lambda: _grant_monthly(now - 33 * DAY)),
     ]
 
 
@@ -39,6 +42,13 @@ def _given(at: datetime, prefix: str, amount: str, *, of: str = "", only: str = 
         create_grant(customer.pk, NewGrant(amount=Decimal(amount), meter=meter, prices=list(prices), **fields), at=at)
 
     return Change(at, make)
+
+
+def _grant_monthly(at: datetime) -> None:
+    """Half of the usage of every month, of which the rest goes over into the next one."""
+    customer = Customer.objects.get(invoice_prefix="PIGEON")
+    each = NewGrant(amount=Decimal(6000), currency="eur", name="Allowance of the month", category="promotional")
+    create_recurring(customer.pk, NewRecurring(each, "month", rollover=Rollover("unused")), at=at)
 
 
 def _grant_twice(at: datetime) -> None:

@@ -105,6 +105,7 @@ UNFOLD: dict[str, Any] = {
                 _item("Late usage", "more_time", "invoices_lateusage"),
                 _item("Credit grants", "savings", "credits_creditgrant"),
                 _item("Credit ledger", "menu_book", "credits_credittransaction"),
+                _item("Credit holds", "lock_clock", "credits_credithold"),
                 _item("Recurring credits", "event_repeat", "credits_recurringcreditgrant"),
                 _item("Auto top-up", "currency_exchange", "credits_autotopup"),
             ),

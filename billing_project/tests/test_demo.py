@@ -8,6 +8,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
+from alerts.models import AlertTriggered
 from billing_project.demo import load_demo
 from billing_project.demo_companies import COMPANIES
 from billing_project.demo_usage import busyness, chat, usage
@@ -68,6 +69,7 @@ def _shows_what_changes_invoices():
     late = LateUsage.objects.get()
     assert late.state == "billed"
     assert late.invoice_item.invoice.number == "LUMEN-0002"
+    assert AlertTriggered.objects.filter(customer__name="Lumen Harbor AI", created_at__lte=AT).count() == 2
     note = CreditNote.objects.get()
     customer = Customer.objects.get(name="Pigeonpost Maps")
     assert note.credit_amount == -customer.balance > 0
