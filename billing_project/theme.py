@@ -107,6 +107,7 @@ UNFOLD: dict[str, Any] = {
                 _item("Credit ledger", "menu_book", "credits_credittransaction"),
                 _item("Credit holds", "lock_clock", "credits_credithold"),
                 _item("Recurring credits", "event_repeat", "credits_recurringcreditgrant"),
+                _item("Auto top-up", "currency_exchange", "credits_autotopup"),
             ),
             _group(
                 "Alerts",
