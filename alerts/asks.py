@@ -74,6 +74,7 @@ class Kind:
     has_meter: bool = False
     has_currency: bool = False
     unit: str = ""
+    verb: str = "came to"  # in a sentence, between the label and the value
 
     def crosses(self, value: Decimal, threshold: Decimal) -> bool:
         return value <= threshold if self.falls else value >= threshold

@@ -8,7 +8,7 @@ KINDS = {
     for kind in (
         Kind(
             "usage_threshold",
-            "Usage of a meter",
+            "Usage",
             "All usage of the customer since ever, or that of the open period.",
             usage_kinds.ask_usage,
             usage_kinds.read_usage,
@@ -32,6 +32,7 @@ KINDS = {
             by_balance=True,
             falls=True,
             has_currency=True,
+            verb="fell to",
         ),
         Kind(
             "invoice_total_threshold",
@@ -44,7 +45,7 @@ KINDS = {
         ),
         Kind(
             "usage_growth",
-            "Usage beyond what is usual",
+            "Growth of usage",
             "The usage of today (UTC) so far, in percent of a mean day of the days before.",
             usage_kinds.ask_growth,
             usage_kinds.read_growth,
@@ -61,6 +62,7 @@ KINDS = {
             by_time=True,
             has_meter=True,
             unit="hours",
+            verb="for",
         ),
     )
 }

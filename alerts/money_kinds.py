@@ -72,8 +72,8 @@ def _left(burn: BurnDown, alert: Alert) -> Decimal:
 
 def _granted(asks: Sequence[Ask], at: datetime) -> Granted:
     """Of each customer and unit, what was granted ever, and in grants that have neither ended nor still to begin."""
-    usable = Q(effective_at__lte=at) & (Q(expires_at=None) | Q(expires_at__gt=at))
-    rows = CreditGrant.objects.filter(customer__any_of=list({ask.customer.id for ask in asks}), voided_at=None)
+    usable = Q(voided_at=None, effective_at__lte=at) & (Q(expires_at=None) | Q(expires_at__gt=at))
+    rows = CreditGrant.objects.filter(customer__any_of=list({ask.customer.id for ask in asks}))
     found = rows.order_by().values_list("customer", "currency", "meter")
     sums = found.annotate(ever=Sum("amount"), usable=Sum("amount", filter=usable))
     return {(customer, currency, meter): (ever, now or Decimal(0)) for customer, currency, meter, ever, now in sums}

@@ -18,14 +18,18 @@ def amount_of(alert: Alert, value: Decimal) -> str:
     return f"{shown} {kind.unit}".strip()
 
 
-def condition_of(alert: Alert) -> str:
-    """When it fires."""
-    kind = KINDS[alert.alert_type]
+def subject_of(alert: Alert) -> str:
+    """What it looks at."""
     of = f" of {alert.meter}" if alert.meter else ""
     which = "".join(f", {key} {value}" for key, value in alert.dimensions.items())
+    return f"{KINDS[alert.alert_type].label}{of}{which}"
+
+
+def condition_of(alert: Alert) -> str:
+    """When it fires."""
     each = f", each {alert.group_by}" if alert.group_by else ""
-    sign = "at most" if kind.falls else "at least"
-    return f"{kind.label}{of}{which}{each}: {sign} {amount_of(alert, alert.threshold)}"
+    sign = "at most" if KINDS[alert.alert_type].falls else "at least"
+    return f"{subject_of(alert)}{each}: {sign} {amount_of(alert, alert.threshold)}"
 
 
 def customers_of(alert: Alert) -> str:
@@ -42,8 +46,6 @@ def sentence_of(row: AlertTriggered) -> str:
     alert = row.alert
     if row.is_test:
         return "This is a test: nothing has come to its threshold."
-    group = f" ({alert.group_by} {row.group})" if row.group else ""
-    kind = KINDS[alert.alert_type]
-    went = "fell to" if kind.falls else "came to"
-    limit = amount_of(alert, row.threshold)
-    return f"{kind.label}{group} {went} {amount_of(alert, row.value)}; the threshold is {limit}."
+    group = f", {alert.group_by} {row.group}" if row.group else ""
+    value, limit = amount_of(alert, row.value), amount_of(alert, row.threshold)
+    return f"{subject_of(alert)}{group} {KINDS[alert.alert_type].verb} {value}; the threshold is {limit}."

@@ -18,6 +18,7 @@ from core.buttons import Button, add_button
 from core.panels import Panel, show_on
 from credits.admin_forms import EndForm, GrantChangeForm, GrantForm
 from credits.grants import create_grant, expire_grant, update_grant, void_grant
+from credits.hold_admin import CreditHoldAdmin as CreditHoldAdmin
 from credits.models import CreditGrant, CreditTransaction
 from credits.recurring_admin import RecurringCreditGrantAdmin as RecurringCreditGrantAdmin
 from credits.statements import WORDS, amount_words, scope_words, statement_of, statement_of_customer, words_of
@@ -169,6 +170,7 @@ def credits_of(customer: Customer, at: datetime) -> dict[str, Any] | None:
             {
                 "available": words_of(one.available, one.currency, meters.get(one.meter)),
                 "ledger": words_of(one.ledger, one.currency, meters.get(one.meter)),
+                "live": words_of(one.live, one.currency, meters.get(one.meter)),
             }
             for one in balances
         ],

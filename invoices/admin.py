@@ -158,6 +158,9 @@ class InvoiceAdmin(VerbAdmin):
         changes = form.changes(leave=("metadata",))
         return update_invoice(row.pk, changes=changes, metadata=form.metadata_to_merge(), at=at)
 
+    def name_of(self, row: Invoice) -> str:
+        return row.number or f"draft for {row.customer}"
+
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: Invoice) -> str:
         return row.get_status_display()

@@ -1,6 +1,7 @@
 """Which events the billing of subscriptions and invoices records, in which order."""
 
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from invoices.reminders import OVERDUE
 from invoices.revise import create_revision
 from invoices.settle import mark_uncollectible, pay_invoice, send_invoice, void_invoice
 from invoices.what_if import preview
+from pricing.tax_rates import create_tax_rate
 from subscriptions import calls
 from subscriptions.change import update_subscription
 from subscriptions.pause import pause_subscription, resume_subscription
@@ -27,6 +29,7 @@ from subscriptions.schedules import (
     create_schedule,
     update_schedule,
 )
+from subscriptions.terms import change_terms
 from subscriptions.trials import Trial
 from tests import make
 from tests.make import JAN, utc
@@ -300,6 +303,16 @@ def test_an_invoice_to_come(seat: Any) -> None:
     assert (invoice["billing_reason"], invoice["total"], invoice["status"]) == ("upcoming", 2000, "draft")
     assert invoice["parent"]["subscription_details"]["subscription"] == subscription.pk
     assert {event.object_id for event in told_of} == {""}
+
+
+def test_an_invoice_to_come_with_taxes(seat: Any) -> None:
+    clock = make.clock()
+    subscription = make.subscribe(make.customer(on=clock), seat)
+    rate = create_tax_rate(display_name="VAT", percentage=Decimal(20), inclusive=False, at=JAN)
+    change_terms(subscription.pk, {"default_tax_rates": [rate.pk]}, at=JAN)
+    (upcoming,) = [event for event in of(lambda: make.move(clock, utc(2026, 1, 26))) if event.object_id == ""]
+    assert upcoming.data["object"]["total"] == 2400
+    assert [shown["percentage"] for shown in upcoming.data["object"]["default_tax_rates"]] == [20]
 
 
 def test_an_invoice_that_is_not_paid_in_time() -> None:

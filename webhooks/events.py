@@ -18,6 +18,7 @@ from api import cause, resources
 from api.middleware import API_VERSION
 from api.renderers import to_json
 from api.resources import Resource
+from core.copying import copy_models
 from core.ids import new_id, new_ids
 from webhooks.models import Event, ThinEvent
 from webhooks.outbox import enqueue
@@ -147,7 +148,7 @@ def _store(told: Sequence[tuple[str, Mapping[str, Any]]], at: datetime, places: 
     if not told or scope is None:
         return
     scope.ended.update(data["object"]["id"] for type, data in told if scope.told and type.endswith(ENDS))
-    events = Event.objects.bulk_create(
+    events = [
         Event(
             id=id,
             type=type,
@@ -159,7 +160,8 @@ def _store(told: Sequence[tuple[str, Mapping[str, Any]]], at: datetime, places: 
             idempotency_key=by.idempotency_key if by else None,
         )
         for id, (type, data) in zip(places or new_ids("evt", len(told)), told, strict=True)
-    )
+    ]
+    copy_models(Event, events)
     enqueue(events)
     for act in _when_recorded:
         act(events)

@@ -10,6 +10,7 @@ from alerts.lifecycle import snooze_alert
 from alerts.tests.making import alert, fired, send, usage_alert
 from core import clock
 from credits.grants import NewGrant, create_grant, void_grant
+from credits.holds import NewHold, create_hold
 from customers.models import WatchMark
 from meters.models import MeterEvent
 from tests import make
@@ -102,6 +103,16 @@ def test_credit_that_is_taken_away_fires_with_the_next_sweep(ada, meter, subscri
     sweep.evaluate_marked(clock.now())
     assert fired(low) == [(ada.pk, Decimal(0))]
     assert not WatchMark.objects.exists()
+
+
+def test_credit_that_is_set_aside_counts_as_gone(ada, meter, subscribed, now):
+    grant(ada, 1000, now)
+    low = alert("credit_balance_threshold", 500, currency="usd", customer=ada.pk)
+    sweep.evaluate_marked(clock.now())
+    assert fired() == []
+    create_hold(ada.pk, NewHold(amount=Decimal(600), currency="usd"), at=clock.now())
+    sweep.evaluate_marked(clock.now())
+    assert fired(low) == [(ada.pk, Decimal(400))]
 
 
 def test_total_of_the_coming_invoice(ada, meter, now):

@@ -188,7 +188,7 @@ def test_what_is_told(ada, meter, settings):
     send_due_mail()
     (message,) = mail.outbox
     assert (message.to, message.subject) == (["ops@example.com"], "Ten <thousand> – Ada")
-    assert "Usage of a meter came to 12.5; the threshold is 10." in message.body
+    assert "Usage of Tokens came to 12.5; the threshold is 10." in message.body
     assert "Ten &lt;thousand&gt;" in message.alternatives[0][0]
 
 

@@ -151,7 +151,13 @@ def test_7_6_the_summary(wire: Wire) -> None:
     check(found)
     assert shown(found) == {
         "object": "billing.credit_balance_summary",
-        "balances": [{"available_balance": monetary(1000), "ledger_balance": monetary(1000)}],
+        "balances": [
+            {
+                "available_balance": monetary(1000),
+                "ledger_balance": monetary(1000),
+                "live_balance": monetary(1000),
+            }
+        ],
         "customer": customer.id,
         "customer_account": None,
         "livemode": False,
@@ -173,7 +179,7 @@ def test_7_6_one_entry_for_each_currency_and_meter(wire: Wire) -> None:
         {"currency": "usd", "value": 12},
     ]
     quantity = {"monetary": None, "type": "usage", "usage": {"meter": meter.id, "quantity": "1.5"}}
-    assert of_meter == {"available_balance": quantity, "ledger_balance": quantity}
+    assert of_meter == {"available_balance": quantity, "ledger_balance": quantity, "live_balance": quantity}
 
 
 def test_7_6_what_is_not_effective_yet_and_what_has_expired(wire: Wire) -> None:
