@@ -1,5 +1,6 @@
 """The registry of what the API serves: for each value of `object` its rows, shape and references."""
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -125,13 +126,31 @@ def _first(rows: QuerySet[Any], id: str) -> Any:
 
 def render(resource: Resource, rows: Sequence[Any]) -> list[dict[str, Any]]:
     """The wire objects of `rows`, nothing expanded."""
-    serializer = resource.serializer()
-    shown = [serializer.to_representation(row) for row in rows]
+    shape = _shape(resource.serializer)
+    shown = [shape.to_representation(row) for row in rows]
     for field_name, read in _filled.get(resource.name, {}).items():
         values = read([one["id"] for one in shown]) if shown else {}
         for one in shown:
             one[field_name] = values.get(one["id"])
     return shown
+
+
+class _Shapes(threading.local):
+    def __init__(self) -> None:
+        self.of: dict[type[Object], Object] = {}
+
+
+_shapes = _Shapes()
+
+
+def _shape(serializer: type[Object]) -> Object:
+    """One for all objects of a kind that a thread shows, as to make it takes longer than to show one; what it has
+    learned of those before (its context) it forgets."""
+    shape = _shapes.of.get(serializer)
+    if shape is None:
+        shape = _shapes.of[serializer] = serializer()
+    shape._context = {}
+    return shape
 
 
 def deleted(resource: Resource, id: str) -> dict[str, Any]:

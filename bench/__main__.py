@@ -27,6 +27,10 @@ def arguments() -> argparse.Namespace:
     archive.add_argument("--rounds", type=int, default=3, help="of a hundred readings (%(default)s)")
     close = commands.add_parser("close", help="subscriptions closed per second, beside the floor of the same run")
     close.add_argument("--subscriptions", type=sizes, default=sizes("10000,100000"), help="(10000,100000)")
+    balance = commands.add_parser("balance", help="live balances and holds per second of a customer with 100 grants")
+    balance.add_argument("--events", type=sizes, default=sizes("10000,1000000"), help="(10000,1000000)")
+    balance.add_argument("--requests", type=int, default=2000, help="of each kind and round (%(default)s)")
+    balance.add_argument("--rounds", type=int, default=3, help="all kinds in each, one after another (%(default)s)")
     alerts = commands.add_parser("alerts", help="ingestion with usage alerts on every event, beside plain ingestion")
     alerts.add_argument("--events", type=int, default=100_000, help="of each and round (%(default)s)")
     alerts.add_argument("--rounds", type=int, default=3, help="one after another (%(default)s)")
@@ -38,13 +42,15 @@ def sizes(text: str) -> list[int]:
 
 
 def measure(given: argparse.Namespace, postgres: Postgres) -> bool:
-    from bench import alerts, archive, close, grow, ingest, usage  # models can be imported only now
+    from bench import alerts, archive, balance, close, grow, ingest, usage  # models can be imported only now
 
     if given.what == "alerts":
         return alerts.run(events=given.events, rounds=given.rounds)
     if given.what == "archive":
         archive.run(events=given.events, reads=100 * given.rounds)
         return True
+    if given.what == "balance":
+        return balance.run(postgres, sizes=given.events, requests=given.requests, rounds=given.rounds)
     if given.what == "close":
         return close.run(postgres, sizes=given.subscriptions)
     if given.what == "usage":

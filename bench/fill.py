@@ -74,10 +74,21 @@ def begin_epochs(url: str, at: datetime) -> None:
             admin.execute("INSERT INTO meters_ingestepoch (epoch, started_at) VALUES (%s, %s)", [number, month])
 
 
-def fill(url: str, *, numbers: range, at: datetime, customer_ref: int, meters: Sequence[Meter]) -> None:
-    """Add the events of these numbers, spread over the `DAYS` days before `at`, and make the rollups anew."""
+def fill(
+    url: str,
+    *,
+    numbers: range,
+    at: datetime,
+    customer_ref: int,
+    meters: Sequence[Meter],
+    customers: int = CUSTOMERS,
+) -> None:
+    """Add the events of these numbers, spread over the `DAYS` days before `at`, and make the rollups anew.
+
+    They are of so many customers, whose numbers begin with `customer_ref`.
+    """
     uniques = [meter.ref for meter in meters if meter.formula == "unique"]
-    known = {"customer": customer_ref, "customers": CUSTOMERS, "meter": meters[0].ref, "meters": len(meters)}
+    known = {"customer": customer_ref, "customers": customers, "meter": meters[0].ref, "meters": len(meters)}
     with _unforced(url):
         _do(url, [_events(chunk, known) for chunk in _chunks(numbers, at)])
         _do(url, ["TRUNCATE meters_usageday, meters_usageitem"])

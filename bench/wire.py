@@ -44,6 +44,16 @@ def naive(record: Record, key: str) -> bytes:
     return _post("/events", orjson.dumps(body), key)
 
 
+def get(path: str, key: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n{CLIENT}\r\n".encode()
+
+
+def post(path: str, fields: Mapping[str, object], key: str) -> bytes:
+    """A form, as the official client sends it."""
+    body = "&".join(f"{quote_plus(name)}={quote_plus(str(text))}" for name, text in fields.items())
+    return _post(path, body.encode(), key, "application/x-www-form-urlencoded")
+
+
 def empty(record: Record, key: str) -> bytes:
     """The same request for an endpoint that does nothing with it."""
     return form(record, key, "/")

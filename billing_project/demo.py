@@ -10,8 +10,10 @@ from typing import Any
 
 from django.db import transaction
 
+from billing_project.demo_alerts import arm
 from billing_project.demo_changes import changes, give_back
 from billing_project.demo_companies import COMPANIES, Company, Item
+from billing_project.demo_credits import grants
 from billing_project.demo_usage import usage
 from core import timeline
 from customers.lifecycle import create_customer
@@ -45,8 +47,9 @@ def load_demo(at: datetime) -> bool:
         for company in COMPANIES:
             start = at.replace(microsecond=0) - timedelta(days=company.days)
             customer = _subscribe(company, start)
+            arm(customer, at=start)
             _use(company, customer, start=start, end=at)
-    for change in sorted(changes(at), key=lambda change: change.at):
+    for change in sorted([*changes(at), *grants(at)], key=lambda change: change.at):
         walk(change.at)
         change.make()
     walk(at)

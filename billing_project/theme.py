@@ -105,7 +105,9 @@ UNFOLD: dict[str, Any] = {
                 _item("Late usage", "more_time", "invoices_lateusage"),
                 _item("Credit grants", "savings", "credits_creditgrant"),
                 _item("Credit ledger", "menu_book", "credits_credittransaction"),
+                _item("Credit holds", "lock_clock", "credits_credithold"),
                 _item("Recurring credits", "event_repeat", "credits_recurringcreditgrant"),
+                _item("Auto top-up", "currency_exchange", "credits_autotopup"),
             ),
             _group(
                 "Alerts",
@@ -113,8 +115,15 @@ UNFOLD: dict[str, Any] = {
                 _item("Alerts", "notification_important", "alerts_alert"),
             ),
             _group(
-                "System",
+                "Webhooks",
+                _item("Endpoints", "webhook", "webhooks_endpoint"),
+                _item("Deliveries", "outbox", "webhooks_delivery"),
+                _item("Event log", "campaign", "webhooks_event"),
                 _item("Thin events", "notifications", "webhooks_thinevent"),
+            ),
+            _group(
+                "System",
+                _item("Mail", "mail", "core_outgoingmail"),
                 _item("API keys", "key", "api_apikey"),
                 _item("Scheduled tasks", "timer", "django_celery_beat_periodictask"),
                 _item("Intervals", "more_time", "django_celery_beat_intervalschedule"),

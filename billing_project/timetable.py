@@ -64,6 +64,9 @@ TIMETABLE: dict[str, Entry] = {
         60,
         "Ends the credits of periods that are over and billed, or carries them over.",
     ),
+    "top up credits": Entry(
+        "invoices.tasks.top_up_credits", 5, "Buys credits for customers whose balance has reached its threshold."
+    ),
     "advance test clocks": Entry(
         "customers.tasks.advance_test_clocks", 5, "Carries on the test clocks that are advancing."
     ),

@@ -26,7 +26,7 @@ from core import clock
 from core.admin_forms import VerbForm, VerbFormSet
 from core.buttons import Button, Confirmation, buttons_of
 from core.errors import BillingError
-from core.foresight import Foreseen, carry_out, is_foreseen
+from core.foresight import Foreseen, carry_out, foresight_of
 from core.panels import panels_of
 
 REFUSAL = "_refusal"  # attribute of a request whose verb has refused
@@ -118,7 +118,7 @@ class PageAdmin(ModelAdmin):
         if row is not None:
             context["panels"] = panels_of(row, clock.now())
             context["actions_detail"] = self._button_links(request, row)
-        elif is_foreseen(self.model):
+        elif foresight_of(self.model):
             context["look"] = LOOK
         if foreseen := getattr(request, FORESEEN, None):
             context |= {"foreseen": foreseen, "errors": None}
@@ -138,7 +138,11 @@ class PageAdmin(ModelAdmin):
             messages.warning(request, f"This is not possible with {row} as it is now.")
             return HttpResponseRedirect(self._page_of(row))
         form = button.form(request.POST if request.method == "POST" else None, row=row)
-        context = self._page(request, row, title=button.label) | {"button": button, "form": form}
+        context = self._page(request, row, title=button.label) | {
+            "button": button,
+            "form": form,
+            "looks_first": button.foresight_for(row),
+        }
         if request.method == "POST" and form.is_valid():
             try:
                 return self._pressed(request, row, button, form)
@@ -146,7 +150,7 @@ class PageAdmin(ModelAdmin):
                 context["foreseen"] = foreseen
             except BillingError as error:
                 form.add_error(form.field_of(error.param), error.message)
-        elif request.method == "GET" and button.at_once and is_foreseen(type(row)):
+        elif request.method == "GET" and button.at_once and button.foresight_for(row):
             context |= self._looked_ahead(request, row, button, form)
         return TemplateResponse(request, "core/admin/confirm.html", context)
 
@@ -162,11 +166,12 @@ class PageAdmin(ModelAdmin):
 
     def _run(self, request: HttpRequest, row: Any, button: Button, form: Confirmation, answers: dict[str, Any]) -> Any:
         given = answers | {"pressed_by": request.user.get_username()}
-        if not button.foreseen or not is_foreseen(type(row)):
+        by = button.foresight_for(row)
+        if by is None:
             return button.run(row, clock.now(), given)
         return carry_out(
             lambda at: button.run(row, at, given),
-            of=type(row),
+            by,
             row=row,
             choices=form.choices(answers),
             seen=request.POST.get(SEEN, ""),
@@ -302,11 +307,12 @@ class VerbAdmin(PageAdmin):
     def _create(self, request: HttpRequest, form: Any, formsets: Sequence[Any]) -> Model:
         """Make the row; if its outcome was looked at, or is to be, then only if it is the one that was seen."""
         seen = request.POST.get(SEEN, "")
-        if not is_foreseen(self.model) or not (seen or LOOK in request.POST):
+        by = foresight_of(self.model)
+        if by is None or not (seen or LOOK in request.POST):
             return self.create(form, formsets, at=clock.now())
         made: Model = carry_out(
             lambda at: self.create(form, formsets, at=at),
-            of=self.model,
+            by,
             row=None,
             choices=_said(request),
             seen="" if LOOK in request.POST else seen,

@@ -13,17 +13,14 @@ from django import forms
 from django.db.models import Model
 from django.http import HttpRequest
 
+from core.foresight import Foresight, foresight_of
+
 Run = Callable[[Any, datetime, Mapping[str, Any]], Any]
 
 
 class Confirmation(forms.Form):
-    """Nothing more to ask. A subclass has fields; it gets the row it is about.
+    """Nothing more to ask. A subclass has fields; it gets the row it is about."""
 
-    One that has a `preview` of what would be done shows it by its `preview_template`.
-    """
-
-    preview: Any = None
-    preview_template: str = ""
     # Answers that change nothing of what is foreseen, such as a reason.
     aside: Collection[str] = ()
 
@@ -59,8 +56,8 @@ class Button:
     row is shown again, or the list where the row `deletes`.
 
     `foreseen`: its outcome is shown first, and done when it is confirmed (see `core/foresight.py`); `run` then answers
-    with the row as it is afterwards. `at_once`: it is shown with the question, as the form's own answers need nothing
-    more.
+    with the row as it is afterwards, or with what its own `foresight` tells of. `at_once`: it is shown with the
+    question, as the form's own answers need nothing more.
     """
 
     name: str
@@ -74,9 +71,14 @@ class Button:
     danger: bool = False
     deletes: bool = False
     foreseen: bool = False
+    foresight: Foresight | None = None  # where it is another than that of the rows
     at_once: bool = False
     answer: str | None = None
     tell: Callable[[Any, HttpRequest], Mapping[str, Any]] = lambda outcome, request: {"outcome": outcome}
+
+    def foresight_for(self, row: Model) -> Foresight | None:
+        """What tells its outcome before it is done; None where it is done at once."""
+        return (self.foresight or foresight_of(type(row))) if self.foreseen else None
 
 
 _buttons: dict[type[Model], list[Button]] = {}

@@ -56,27 +56,26 @@ def foresee(model: type[Model], foresight: Foresight) -> None:
     _foresights[model] = foresight
 
 
-def is_foreseen(model: type[Model]) -> bool:
-    return model in _foresights
+def foresight_of(model: type[Model]) -> Foresight | None:
+    return _foresights.get(model)
 
 
-def carry_out(act: Act, *, of: type[Model], row: Model | None, choices: str, seen: str, now: datetime) -> Any:
+def carry_out(act: Act, by: Foresight, *, row: Model | None, choices: str, seen: str, now: datetime) -> Any:
     """Carry out what was seen, in one transaction.
 
     `choices` are what the verb is given, in words; `seen` is of the last look. Raises Foreseen where the outcome was
     not looked at, or is another by now; what `act` raises. Locks what `watch` locks.
     """
-    foresight = _foresights[of]
     looked = _Look.read(seen)
     at = looked.at if looked and looked.holds(choices, now) else now
     with transaction.atomic():
-        known = foresight.watch(row)
+        known = by.watch(row)
         done = act(at)
-        outcome = foresight.tell(done, known, at)
+        outcome = by.tell(done, known, at)
         look = _Look(at, _digest(choices), _digest(repr(outcome.figures)))
         if look != looked:
             has_changed = looked is not None and looked.choices == look.choices
-            raise Foreseen(foresight.template, outcome.data, seen=str(look), has_changed=has_changed)
+            raise Foreseen(by.template, outcome.data, seen=str(look), has_changed=has_changed)
         return done
 
 

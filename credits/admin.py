@@ -18,6 +18,7 @@ from core.buttons import Button, add_button
 from core.panels import Panel, show_on
 from credits.admin_forms import EndForm, GrantChangeForm, GrantForm
 from credits.grants import create_grant, expire_grant, update_grant, void_grant
+from credits.hold_admin import CreditHoldAdmin as CreditHoldAdmin
 from credits.models import CreditGrant, CreditTransaction
 from credits.recurring_admin import RecurringCreditGrantAdmin as RecurringCreditGrantAdmin
 from credits.statements import WORDS, amount_words, scope_words, statement_of, statement_of_customer, words_of
@@ -54,7 +55,7 @@ class CreditGrantAdmin(VerbAdmin):
     )
     search_fields = ("name", "id", "customer__name", "customer__email", "customer__id")
     search_help_text = "Search by name, customer or id"
-    list_display = ("__str__", "customer", "standing", "granted_words", "left", "category", "priority", "ends", "id")
+    list_display = ("__str__", "customer", "standing", "granted_words", "left", "category", "priority", "ends")
     list_filter = (
         StateFilter,
         "category",
@@ -121,7 +122,7 @@ class CreditTransactionAdmin(ReadOnlyAdmin):
     empty_list = "Nothing has been granted yet. Every change of what is left of a grant is a row here, for good."
     search_fields = ("id", "grant__id", "grant__name", "customer__name", "customer__id", "invoice")
     search_help_text = "Search by grant, customer, id of the invoice or of the row"
-    list_display = ("what", "customer", "grant", "amount_shown", "left_shown", "reason", "created_at", "id")
+    list_display = ("what", "customer", "grant", "amount_shown", "left_shown", "reason", "created_at")
     list_filter = ("type", ("customer", AutocompleteSelectFilter), ("created_at", DayRangeFilter))
     list_select_related = ("customer", "grant__meter")
     fieldsets = (
@@ -169,6 +170,7 @@ def credits_of(customer: Customer, at: datetime) -> dict[str, Any] | None:
             {
                 "available": words_of(one.available, one.currency, meters.get(one.meter)),
                 "ledger": words_of(one.ledger, one.currency, meters.get(one.meter)),
+                "live": words_of(one.live, one.currency, meters.get(one.meter)),
             }
             for one in balances
         ],

@@ -4,9 +4,11 @@ from decimal import Decimal
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from unfold.widgets import (
     UnfoldAdminDecimalFieldWidget,
     UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectMultipleWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminSplitDateTimeWidget,
     UnfoldAdminTextInputWidget,
@@ -29,6 +31,11 @@ def _instant(label: str, help_text: str) -> forms.SplitDateTimeField:
     )
 
 
+def minor_of(amount: Decimal, currency: str) -> Decimal:
+    """Money as people write it, in minor units; units of a meter (without a currency) as they are."""
+    return amount.scaleb(exponent(currency)) if currency else amount
+
+
 class GrantForm(MetadataForm):
     """A new grant: of money where a currency is chosen, else of units of a meter."""
 
@@ -47,7 +54,7 @@ class GrantForm(MetadataForm):
         help_text="Of money as people write it, 25.50; or how many units of the meter.",
     )
     currency = forms.ChoiceField(
-        choices=(("", "– units of a meter"), *((code, code.upper()) for code in ALL_CURRENCIES)),
+        choices=(("", "none: units of a meter"), *((code, code.upper()) for code in ALL_CURRENCIES)),
         required=False,
         widget=UnfoldAdminSelectWidget,
         help_text="Only invoices in this currency can use the grant.",
@@ -56,7 +63,7 @@ class GrantForm(MetadataForm):
         label="Only for",
         queryset=Price.objects.none(),
         required=False,
-        widget=forms.SelectMultiple(attrs={"size": 6, "class": "ch-select-many"}),
+        widget=UnfoldAdminSelectMultipleWidget(attrs={"size": 6}),
         help_text=f"Metered prices, at most {MOST_PRICES}. None: every metered price, or every one of the meter.",
     )
     priority = forms.IntegerField(
@@ -83,6 +90,7 @@ class GrantForm(MetadataForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["currency"].initial = settings.DEFAULT_CURRENCY
         metered = Price.objects.filter(meter__hidden=False).select_related("product")
         self.fields["only_for"].queryset = metered  # type: ignore[attr-defined]
 
@@ -100,7 +108,7 @@ class GrantForm(MetadataForm):
             self.add_error("currency", "Choose a currency, or a meter whose units are granted.")
         elif amount is not None and not amount:
             self.add_error("granted", "Nothing is no grant.")
-        elif amount and currency and (minor := amount.scaleb(exponent(currency))) != int(minor):
+        elif amount and currency and (minor := minor_of(amount, currency)) != int(minor):
             self.add_error("granted", "This is no amount in this currency.")
         return given
 
@@ -108,17 +116,17 @@ class GrantForm(MetadataForm):
         given = self.cleaned_data
         currency = given["currency"]
         return NewGrant(
-            amount=given["granted"].scaleb(exponent(currency)) if currency else given["granted"],
+            amount=minor_of(given["granted"], currency),
             currency=currency,
             meter=given["meter"].pk if given["meter"] else None,
             prices=[price.pk for price in given["only_for"]],
             name=given["name"],
             category=given["category"],
             priority=given["priority"],
-            effective_at=given["effective_at"],
-            expires_at=given["expires_at"],
+            effective_at=given.get("effective_at"),
+            expires_at=given.get("expires_at"),
             metadata=given["metadata"],
-            reason=given["reason"],
+            reason=given.get("reason", ""),
         )
 
 

@@ -17,8 +17,8 @@ class Standing:
     """How a customer stands with its open usage and some holds.
 
     `live`: what is left of each grant that can be used now, and `balances` the same by unit. `uncovered`: by currency
-    what no invoice has billed yet of the running periods, and no credit would pay. `unpriced`: meters of holds that have
-    no price now.
+    what no invoice has billed yet of the running periods, and no credit would pay. `unpriced`: meters of holds that
+    have no price now.
     """
 
     live: Mapping[str, Decimal]

@@ -20,6 +20,7 @@ from meters.models import Meter
 from webhooks.events import record, telling
 
 MOST_UNUSED = 100
+MOST_WORDS = 500  # of a reason
 Type = CreditTransaction.Type
 
 
@@ -71,14 +72,42 @@ def create_grant(customer_id: str, new: NewGrant, *, at: datetime) -> CreditGran
         return grant_credits(customer, new, at=customer.now(at))
 
 
-def grant_credits(customer: Customer, new: NewGrant, *, at: datetime) -> CreditGrant:
-    """The same for a customer whose lock the caller holds; `at` is the customer's time."""
-    effective_at = new.effective_at or at
+def grant_credits(customer: Customer, new: NewGrant, *, at: datetime, is_paid_for: bool = False) -> CreditGrant:
+    """The same for a customer whose lock the caller holds; `at` is the customer's time. What is paid for is granted,
+    however many grants there are."""
     if new.of is None:
-        _check_times(new.expires_at, effective_at, at)
+        _check_times(new.expires_at, new.effective_at or at, at)
         check_terms(new)
-    if CreditGrant.objects.filter(customer=customer).unused(at).count() >= MOST_UNUSED:
-        raise InvalidRequest(f"A customer can have at most {MOST_UNUSED} unused credit grants.", param="customer")
+    if not is_paid_for:
+        check_room(customer, at)
+    return _grant(customer, new, at)
+
+
+def grant_again(grant: CreditGrant, amount: Decimal, *, at: datetime, reason: str) -> CreditGrant | None:
+    """Grant on the terms of another grant what should not have been used of it; None where that one has ended.
+
+    Not limited, as nobody has asked for it. The caller holds the customer's lock.
+    """
+    if grant.has_expired(at):
+        return None
+    again = NewGrant(
+        amount,
+        currency=grant.currency,
+        meter=grant.meter_id,
+        prices=grant.prices,
+        name=grant.name,
+        category=grant.category,
+        priority=grant.priority,
+        effective_at=grant.effective_at,
+        expires_at=grant.expires_at,
+        metadata=grant.metadata,
+        reason=reason[:MOST_WORDS],
+    )
+    return _grant(grant.customer, again, at)
+
+
+def _grant(customer: Customer, new: NewGrant, at: datetime) -> CreditGrant:
+    effective_at = new.effective_at or at
     grant = CreditGrant.objects.create(
         customer=customer,
         name=new.name,
@@ -209,6 +238,12 @@ def _check_times(expires_at: datetime | None, effective_at: datetime, at: dateti
         raise InvalidRequest("The `expires_at` of a credit grant must be in the future.", param="expires_at")
     if expires_at <= effective_at:
         raise InvalidRequest("The `expires_at` of a credit grant must be after its `effective_at`.", param="expires_at")
+
+
+def check_room(customer: Customer, at: datetime) -> None:
+    """Raises InvalidRequest where a customer has as many unused grants as there can be."""
+    if CreditGrant.objects.filter(customer=customer).unused(at).count() >= MOST_UNUSED:
+        raise InvalidRequest(f"A customer can have at most {MOST_UNUSED} unused credit grants.", param="customer")
 
 
 def check_terms(new: NewGrant) -> None:

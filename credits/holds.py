@@ -17,12 +17,13 @@ from api.metadata import merge
 from core.errors import BillingError, InvalidRequest, NotFound, ResourceMissing
 from core.money import is_currency, plain
 from credits.available import Held
-from credits.consumers import Standing, consumers
+from credits.consumers import OpenUsage, Standing, consumers
 from credits.grants import lock_live
 from credits.models import CreditHold
 from credits.scope import check_prices
 from customers import watch
 from customers.locks import lock_customer
+from customers.models import Customer
 from meters.ingest import Accepted, Record, ingest
 from meters.models import Meter
 
@@ -75,27 +76,32 @@ def create_hold(customer_id: str, new: NewHold, *, at: datetime) -> CreditHold:
     """
     with transaction.atomic():
         customer = lock_live(customer_id)
-        now = customer.now(at)
-        _check(new)
-        hold = CreditHold(
-            customer=customer,
-            currency=new.currency,
-            meter_id=new.meter,
-            amount=new.amount,
-            prices=list(new.prices),
-            spend_cap=new.spend_cap,
-            expires_at=now + new.expires_in,
-            metadata=merge({}, new.metadata),
-            created_at=now,
-        )
         usage = consumers().open_usage([customer], at=at)[customer.pk]
-        before, after = usage.standing(usage.holds), usage.standing([*usage.holds, _held(hold, hold.amount)])
-        hold.decline_reason = _refusal(hold, before, after)
-        hold.status = Status.DECLINED if hold.decline_reason else Status.APPROVED
-        hold.standing = _kept(before if hold.decline_reason else after)
-        hold.save(force_insert=True)
+        hold = decide(customer, new, usage, at=customer.now(at))
         watch.touch([customer.pk], at=at)
         return hold
+
+
+def decide(customer: Customer, new: NewHold, usage: OpenUsage, *, at: datetime) -> CreditHold:
+    """The same with the usage of a customer as it was read under the lock; `at` is the customer's time."""
+    _check(new)
+    hold = CreditHold(
+        customer=customer,
+        currency=new.currency,
+        meter_id=new.meter,
+        amount=new.amount,
+        prices=list(new.prices),
+        spend_cap=new.spend_cap,
+        expires_at=at + new.expires_in,
+        metadata=merge({}, new.metadata),
+        created_at=at,
+    )
+    before, after = usage.standing(usage.holds), usage.standing([*usage.holds, _held(hold, hold.amount)])
+    hold.decline_reason = _refusal(hold, before, after)
+    hold.status = Status.DECLINED if hold.decline_reason else Status.APPROVED
+    hold.standing = _kept(before if hold.decline_reason else after)
+    hold.save(force_insert=True)
+    return hold
 
 
 def capture_hold(hold_id: str, capture: Capture, *, at: datetime) -> CreditHold:

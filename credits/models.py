@@ -13,6 +13,8 @@ from core.ids import IdField
 from core.money import MAX_AMOUNT
 from credits.hold_models import CreditHold as CreditHold  # these for Django to find them
 from credits.recurring_models import RecurringCreditGrant as RecurringCreditGrant
+from credits.top_up_models import AutoTopUp as AutoTopUp
+from credits.top_up_models import TopUp as TopUp
 from customers.models import Customer
 from meters.models import Meter
 

@@ -1,11 +1,11 @@
 """Which usage a grant pays for, and which grants count where a balance is asked for some usage."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from django.db.models import Q
 
 from core.errors import InvalidRequest, ResourceMissing
-from credits.models import CreditGrantQuerySet
+from credits.models import CreditGrant, CreditGrantQuerySet
 from pricing.models import Price
 
 
@@ -42,3 +42,9 @@ def covering(grants: CreditGrantQuerySet, prices: Collection[Price] | None) -> C
     if len(meters) == 1:
         wide |= Q(prices=[], meter__in=meters)
     return grants.filter(wide | Q(prices__contains=[price.pk for price in prices]))
+
+
+def products_of(grants: Iterable[CreditGrant]) -> dict[str, str]:
+    """The names of the products that the prices which grants are limited to are of, by the ids of the prices."""
+    ids = {id for grant in grants for id in grant.prices}
+    return dict(Price.objects.filter(pk__in=ids).values_list("pk", "product__name")) if ids else {}

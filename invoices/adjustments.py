@@ -18,14 +18,15 @@ from webhooks.events import telling
 
 def invoice_items(subscription: Subscription, items: Sequence[InvoiceItem], *, at: datetime) -> Invoice:
     """Invoice and finalize pending items of a subscription, which may have ended."""
-    (content,) = gather([Wanted(subscription.customer, at, subscription, (), items)])
+    start, end = min(item.period_start for item in items), max(item.period_end for item in items)
+    (content,) = gather([Wanted(subscription.customer, at, subscription, (), items, ends_at=end)])
     invoice = new_invoice(
         subscription.customer,
         subscription,
         Invoice.BillingReason.SUBSCRIPTION_UPDATE,
         at=at,
-        period_start=min(item.period_start for item in items),
-        period_end=max(item.period_end for item in items),
+        period_start=start,
+        period_end=end,
     )
     computed = [computed_invoice(invoice, content)]
     if keep_paused([invoice], at=at):

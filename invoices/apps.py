@@ -8,11 +8,14 @@ class InvoicesConfig(AppConfig):
     def ready(self) -> None:
         from core import timeline
         from credits import consumers
+        from customers.lifecycle import before_delete
         from invoices import due, late_usage, pending_interval, thresholds
+        from invoices.auto_top_ups import delete_all
         from invoices.biller import InvoiceBiller
         from invoices.consumers import InvoiceConsumers
         from invoices.overdue import OVERDUE
         from invoices.reminders import REMINDERS
+        from invoices.top_ups import TOP_UPS
         from subscriptions.biller import use
 
         use(InvoiceBiller())
@@ -24,5 +27,7 @@ class InvoicesConfig(AppConfig):
         timeline.register(late_usage.CORRECT)
         timeline.register(late_usage.LEFT_OVER)
         timeline.register(OVERDUE)
+        timeline.register(TOP_UPS)
         for reminder in REMINDERS:
             timeline.register(reminder.work)
+        before_delete(delete_all)

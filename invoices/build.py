@@ -64,7 +64,10 @@ class Billable:
 
 @dataclass(frozen=True, slots=True)
 class ItemCharge:
-    """An invoice item: an amount that is known already, as the line it becomes."""
+    """An invoice item: an amount that is known already, as the line it becomes.
+
+    `corrects_usage`: it is of usage of a meter that has come late, for which credits pay as for the line itself.
+    """
 
     invoice_item: str
     amount: int
@@ -77,6 +80,7 @@ class ItemCharge:
     price: PriceSnapshot | None = None
     proration: bool = False
     discountable: bool = True
+    corrects_usage: bool = False
     metadata: Mapping[str, str] = field(default_factory=dict)
     discounts: tuple[Discount, ...] = ()
     missed: frozenset[str] = frozenset()
@@ -217,8 +221,7 @@ def _item_line(item: ItemCharge) -> Line:
 def _amount(line: Line) -> Amount:
     source = line.source
     price = source.price
-    metered = isinstance(source, Billable) and source.usage is not None and not source.price.takes_usage_records
-    meter = price.meter if metered and price else None
+    meter = price.meter if price and _is_of_usage(source) else None
     return Amount(
         line.amount,
         price.product if price else None,
@@ -231,6 +234,13 @@ def _amount(line: Line) -> Amount:
         source.item_period if isinstance(source, Billable) else None,
         source.missed,
     )
+
+
+def _is_of_usage(source: Billable | ItemCharge) -> bool:
+    """Whether credits can pay for it: usage of a meter, or more of it that came late. Never usage records."""
+    if source.price is None or source.price.takes_usage_records:
+        return False
+    return source.usage is not None if isinstance(source, Billable) else source.corrects_usage and source.quantity > 0
 
 
 def _describe(price: PriceSnapshot, charge: Charge) -> str:

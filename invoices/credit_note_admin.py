@@ -15,7 +15,7 @@ from core.buttons import Button, add_button
 from core.money import format_minor
 from core.panels import Panel, show_on
 from invoices import credit_notes
-from invoices.credit_note_forms import CreditNoteForm, IssueForm, line_words, words
+from invoices.credit_note_forms import NOTES, CreditNoteForm, IssueForm, line_words, words
 from invoices.credit_note_lines import total_left
 from invoices.models import CreditNote, Invoice
 
@@ -88,6 +88,8 @@ add_button(
         run=lambda row, at, answers: credit_notes.issue_credit_note(row.pk, answers["asked"], at=at),
         when=lambda row: row.status in (Invoice.Status.OPEN, Invoice.Status.PAID) and total_left(row) > 0,
         form=IssueForm,
+        foreseen=True,
+        foresight=NOTES,
     ),
 )
 add_button(

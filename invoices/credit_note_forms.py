@@ -1,5 +1,6 @@
-"""The form that issues a credit note in the admin: it shows the note first, and asks once more."""
+"""The form that issues a credit note in the admin, and what is shown of the note before it is issued."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -7,17 +8,14 @@ from django import forms
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
 from api.admin_forms import MetadataForm
-from core import clock
 from core.buttons import Confirmation
-from core.errors import BillingError
+from core.foresight import Foresight, Outcome
 from core.money import MAX_DIGITS, exponent, format_minor
-from invoices.credit_note_draft import Drafted
+from customers.locks import lock_customer
 from invoices.credit_note_lines import Asked, lines_left, total_left
-from invoices.credit_notes import preview_credit_note
 from invoices.models import CreditNote, Invoice
 
 LINE = "line_"  # begins the names of the fields of lines
-FIRST_LOOK = "Nothing is issued yet. Look at the credit note below, and press again."
 RETURNED = (
     ("credit_amount", "To the customer's balance, for its next invoice"),
     ("out_of_band_amount", "Outside of Countinghouse"),
@@ -33,9 +31,9 @@ class CreditNoteForm(MetadataForm):
 
 
 class IssueForm(Confirmation):
-    """Either an amount with taxes, or amounts of lines; when first sent it only shows what would be issued."""
+    """Either an amount with taxes, or amounts of lines."""
 
-    preview_template = "invoices/admin/_credit_note_preview.html"
+    aside = ("reason", "memo")
     row: Invoice
 
     amount = forms.DecimalField(
@@ -55,11 +53,9 @@ class IssueForm(Confirmation):
         required=False, max_length=5000, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
         help_text="The customer sees it.",
     )  # fmt: skip
-    seen = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.preview: dict[str, Any] | None = None
         currency = self.row.currency
         self.fields[
             "amount"
@@ -77,23 +73,11 @@ class IssueForm(Confirmation):
                     help_text=f"Before discounts and taxes; up to {format_minor(left.share.amount, currency)}.",
                 )
         lines = [name for name in self.fields if name.startswith(LINE)]
-        self.order_fields(["amount", *lines, "reason", "rest_to", "memo", "seen"])
+        self.order_fields(["amount", *lines, "reason", "rest_to", "memo"])
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
-        if self.errors:
-            return given
-        given["asked"] = asked = self._asked(given)
-        try:
-            drafted = preview_credit_note(self.row.pk, asked, at=clock.now())
-        except BillingError as error:
-            raise forms.ValidationError(error.message) from error
-        self.preview = _shown(drafted)
-        token = f"{drafted.note.number} {[line.total for line in drafted.lines]} {asked.rest_to}"
-        if given["seen"] != token:
-            self.data = {**self.data.dict(), "seen": token}  # type: ignore[attr-defined]
-            raise forms.ValidationError(FIRST_LOOK)
-        return given
+        return given if self.errors else given | {"asked": self._asked(given)}
 
     def _asked(self, given: dict[str, Any]) -> Asked:
         lines = [
@@ -123,8 +107,22 @@ class IssueForm(Confirmation):
         return int(minor)
 
 
-def _shown(drafted: Drafted) -> dict[str, Any]:
-    return {"note": drafted.note, "lines": line_words(drafted.note, drafted.lines), **words(drafted.note)}
+def watch(invoice: Invoice) -> None:
+    """Locks the customer of an invoice that is to be credited."""
+    lock_customer(invoice.customer_id)
+
+
+def tell(note: CreditNote, known: None, at: datetime) -> Outcome:
+    """A note as it would be issued."""
+    lines = list(note.lines.order_by("position"))
+    figures = [
+        (note.number, note.total, note.pre_payment_amount, note.credit_amount, note.out_of_band_amount),
+        [(line.description, line.amount, line.total) for line in lines],
+    ]
+    return Outcome({"note": note, "lines": line_words(note, lines), **words(note)}, figures)
+
+
+NOTES = Foresight("invoices/admin/_credit_note_preview.html", watch, tell)
 
 
 def words(note: CreditNote) -> dict[str, Any]:

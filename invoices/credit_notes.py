@@ -16,6 +16,7 @@ from invoices.finalize import lock_invoice
 from invoices.models import CreditNote, CreditNoteLine, Invoice
 from invoices.overdue import settle_overdue
 from invoices.told import tell_paid
+from invoices.top_up_outcome import settle_top_up
 from webhooks.events import record, telling
 
 CHANGED = (
@@ -116,6 +117,7 @@ def _lower(invoice: Invoice, note: CreditNote) -> None:
         invoice.save(update_fields=CHANGED)
     if is_settled:
         tell_paid(invoice, at=at, by_us=False)
+        settle_top_up(invoice, at=at)
 
 
 def _lower_due(invoice: Invoice, amount: int) -> None:

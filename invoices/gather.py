@@ -121,7 +121,7 @@ def gather(
         )
     )
     if grants is None:
-        grants = grants_with_balance({each.customer.pk for each in wanted if each.slices})
+        grants = grants_with_balance({each.customer.pk for each in wanted if _can_use_credits(each)})
     read = _Read(prices, _usage(wanted, prices), _billed(wanted), _modifiers(wanted), grants)
     return [_content(each, read, at or each.at) for each in wanted]
 
@@ -149,9 +149,20 @@ def _content(each: Wanted, read: _Read, at: datetime) -> Content:
 
 
 def _credits(each: Wanted, read: _Read, at: datetime) -> tuple[Credit, ...]:
-    grants = read.grants.get(each.customer.pk, ()) if each.slices else ()
+    grants = read.grants.get(each.customer.pk, ()) if _can_use_credits(each) else ()
     usable = payable(grants, currency=each.currency, period_end=each.period_end, at=at)
     return tuple(credit_of(grant) for grant in usable)
+
+
+def _can_use_credits(each: Wanted) -> bool:
+    """Whether it bills usage: of its own periods, or of earlier ones that came late."""
+    return bool(each.slices) or any(_corrects_usage(item) for item in (*each.items, *each.added))
+
+
+def _corrects_usage(item: InvoiceItem) -> bool:
+    """Of recurring prices only those of metered usage make invoice items with a quantity of their own: corrections.
+    What was copied from an invoice that is revised is none."""
+    return bool(item.subscription_item_id and item.price_id) and not (item.made_on_invoice or item.proration)
 
 
 def credit_of(grant: CreditGrant) -> Credit:
@@ -201,6 +212,7 @@ def _charge(item: InvoiceItem, each: Wanted, owner: str, read: _Read) -> ItemCha
         price=read.prices[item.price_id, item.currency] if item.price_id else None,
         proration=item.proration,
         discountable=item.discountable,
+        corrects_usage=_corrects_usage(item),
         metadata=item.metadata,
         discounts=read.modifiers.discounts(item.pk, item.currency, at),
         missed=read.modifiers.missed(owner, each.currency, at, in_arrears=False),

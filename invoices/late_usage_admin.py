@@ -79,6 +79,7 @@ def arithmetic_of(row: LateUsage, at: datetime) -> dict[str, Any]:
         "invoice": row.line.invoice,
         "on": item.invoice if item else None,
         "amount": format_minor(row.amount, row.currency),
+        "in_credits": format_minor(row.in_credits, row.currency) if row.in_credits else "",
         "readings": [
             _reading("Before", row.quantity_before, row.events_before, terms, row),
             _reading("Now", row.quantity_after, row.events_after, terms, row),

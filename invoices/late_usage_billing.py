@@ -17,6 +17,7 @@ from customers.locks import lock_customer
 from customers.models import Customer
 from invoices.adjustments import invoice_items
 from invoices.corrections import Correction, Original, correct
+from invoices.credits_returned import give_back
 from invoices.models import InvoiceItem, InvoiceLine, LateUsage
 from invoices.modifiers import Modifiers
 from invoices.originals import originals
@@ -88,11 +89,9 @@ def bill_late_usage(id: str, *, at: datetime, separately: bool = False, by: str 
             raise InvalidRequest(f"Only late usage that is held or not billed can be billed; this is {row.state}.")
         at = row.customer.now(at)
         row.settled_at, row.settled_by = at, by
-        if separately or row.subscription.has_ended:
-            _bill_separately([row], at)
-        else:
-            _bill_next([row], at)
-        row.save(update_fields=["state", "invoice_item", "credited_by", "settled_at", "settled_by"])
+        bill = _bill_separately if separately or row.subscription.has_ended else _bill_next
+        bill(_left_in_money([row], at), at)
+        row.save(update_fields=["state", "invoice_item", "credited_by", "credit_amounts", "settled_at", "settled_by"])
         return row
 
 
@@ -207,9 +206,19 @@ def _follow_rules(rows: Sequence[LateUsage], at: datetime, invoiced_next: Collec
         row.state = State.HELD
     for row in following[Rule.NOT_BILLED]:
         row.state = State.NOT_BILLED
-    _bill_next(following[Rule.NEXT_INVOICE], at)
-    _bill_separately(following[Rule.ADJUSTMENT], at)
+    _bill_next(_left_in_money(following[Rule.NEXT_INVOICE], at), at)
+    _bill_separately(_left_in_money(following[Rule.ADJUSTMENT], at), at)
     LateUsage.objects.bulk_create(rows)
+
+
+def _left_in_money(rows: Sequence[LateUsage], at: datetime) -> list[LateUsage]:
+    """Give back what goes back in credits; those of which something is left to bill, or to give back."""
+    give_back(rows, at)
+    for row in rows:
+        if not row.in_money:
+            first = row.credit_amounts[0]
+            row.state, row.credited_by = State.CREDITED, first["granted"] or first["credit_grant"]
+    return [row for row in rows if row.in_money]
 
 
 def _bill_next(rows: Sequence[LateUsage], at: datetime) -> list[InvoiceItem]:
@@ -238,11 +247,11 @@ def _bill_separately(rows: Sequence[LateUsage], at: datetime) -> None:
 
 
 def credit(row: LateUsage, at: datetime) -> None:
-    """Give back what was billed too much, with its taxes: to the customer's balance.
+    """Give back what was billed too much in money, with its taxes: to the customer's balance.
 
     The invoice stays as it is, paid or not; what it owes is lowered by hand, by a credit note, where that is wanted.
     """
-    amount = row.amount + _taxes_on(row)
+    amount = row.in_money + _taxes_on(row)
     made = change_balance(
         row.customer,
         amount,
@@ -259,7 +268,7 @@ def _taxes_on(row: LateUsage) -> int:
     modifiers = Modifiers((), row.line.tax_rates, since=row.created_at)
     rates = modifiers.tax_rates(row.line.tax_rates, ())
     exempt = row.line.invoice.customer_tax_exempt
-    (taxes,) = tax_lines([(row.amount, rates)], tax_exempt=exempt, rounding="line")
+    (taxes,) = tax_lines([(row.in_money, rates)], tax_exempt=exempt, rounding="line")
     return sum(tax.amount for tax in taxes if not tax.rate.inclusive)
 
 
@@ -271,10 +280,10 @@ def _item(row: LateUsage, at: datetime) -> InvoiceItem:
         subscription_item_id=row.line.subscription_item_id,
         price_id=row.line.price_id,
         currency=row.currency,
-        amount=row.amount,
+        amount=row.in_money,
         quantity=row.quantity,
         description=row.description,
-        formula=row.formula,
+        formula=f"{row.formula}; {row.in_credits} of it in credits" if row.in_credits else row.formula,
         period_start=row.item_period.starts_at,
         period_end=row.item_period.ends_at,
         discountable=False,

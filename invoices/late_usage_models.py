@@ -74,8 +74,10 @@ class LateUsage(models.Model):
         "InvoiceItem", null=True, on_delete=models.PROTECT, related_name="late_usage", editable=False
     )
     credited_by = models.CharField(
-        max_length=64, blank=True, default="", help_text="The balance transaction or credit note."
+        max_length=64, blank=True, default="", help_text="The balance transaction, or the first grant of credits."
     )
+    # What of an amount below zero is in credits: [{"credit_grant": that had paid, "amount", "granted": again or null}]
+    credit_amounts = models.JSONField(default=list, editable=False)
     settled_at = models.DateTimeField(null=True)
     settled_by = models.CharField(max_length=150, blank=True, default="")
     reason = models.CharField(max_length=1000, blank=True, default="")
@@ -143,6 +145,16 @@ class LateUsage(models.Model):
     def quantity(self) -> Decimal:
         """By how much the usage has changed."""
         return self.quantity_after - self.quantity_before
+
+    @property
+    def in_credits(self) -> int:
+        """What of it is given back in credits."""
+        return sum(share["amount"] for share in self.credit_amounts)
+
+    @property
+    def in_money(self) -> int:
+        """What of it is billed, or given back, in money."""
+        return self.amount + self.in_credits
 
     @property
     def may_be_billed(self) -> bool:

@@ -47,6 +47,7 @@ class LateUsageObject(objects.Object):
     amount = objects.Integer()
     before = BeforeObject(source="*")
     created = objects.UnixTime(source="created_at")
+    credit_amounts = objects.Json(help_text="What of it is given back in credits, by new grants.")
     credited_by = objects.Text()
     currency = objects.Text()
     customer = objects.ObjectId(source="customer_id")

@@ -3,9 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.db.models import F, Min, OuterRef, QuerySet, Subquery
 
+from api.renderers import to_json
 from invoices.finalize import lock_invoice
 from invoices.models import Invoice
 from invoices.preview import NothingUpcoming, preview_next
@@ -35,7 +37,9 @@ def _tell_upcoming(id: str, at: datetime) -> None:
     except NothingUpcoming:
         return
     shown, _ = show_preview(invoice, lines)
-    record_objects(UPCOMING_TYPE, [{name: value for name, value in shown.items() if name != "id"}], at=at)
+    # Through JSON and back: the rates of taxes are written as they are read on the wire.
+    told = orjson.loads(to_json({name: value for name, value in shown.items() if name != "id"}))
+    record_objects(UPCOMING_TYPE, [told], at=at)
 
 
 def _owed() -> QuerySet[Any]:

@@ -2,6 +2,8 @@
 
 from api.resources import Resource, fill, register
 from api.search_fields import LATER, Field, Kind
+from credits.models import AutoTopUp, TopUp
+from invoices.auto_top_up_serializers import AutoTopUpObject, TopUpObject, latest_top_ups, with_state
 from invoices.credit_note_serializers import CreditNoteLineObject, CreditNoteObject
 from invoices.discount_serializers import discounts_by_invoice
 from invoices.item_serializers import ItemObject
@@ -126,5 +128,37 @@ LATE_USAGE = register(
             "subscription": "subscription",
         },
         related=("customer", "item_period", "line__price__meter"),
+    )
+)
+AUTO_TOP_UP = register(
+    Resource(
+        name="billing.auto_top_up",
+        kind="auto top-up",
+        path="/v1/billing/auto_top_ups",
+        model=AutoTopUp,
+        serializer=AutoTopUpObject,
+        expandable={
+            "customer": "customer",
+            "latest_top_up": "billing.top_up",
+            "test_clock": "test_helpers.test_clock",
+        },
+        related=("customer",),
+        visible=with_state,
+    )
+)
+fill(AUTO_TOP_UP.name, "latest_top_up", latest_top_ups)
+TOP_UP = register(
+    Resource(
+        name="billing.top_up",
+        kind="top-up",
+        path="/v1/billing/auto_top_ups",
+        model=TopUp,
+        serializer=TopUpObject,
+        expandable={
+            "auto_top_up": "billing.auto_top_up",
+            "credit_grant": "billing.credit_grant",
+            "invoice": "invoice",
+        },
+        related=("auto_top_up",),
     )
 )

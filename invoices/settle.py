@@ -10,6 +10,7 @@ from invoices.models import Invoice
 from invoices.overdue import settle_overdue
 from invoices.states import make_uncollectible, make_void
 from invoices.told import tell, tell_paid
+from invoices.top_up_outcome import settle_top_up
 from subscriptions.models import Subscription
 
 Status = Invoice.Status
@@ -39,6 +40,7 @@ def pay_invoice(invoice_id: str, *, at: datetime, paid_out_of_band: bool = False
             invoice.amount_paid = invoice.amount_paid_off_stripe = invoice.amount_due
             invoice.save(update_fields=["status", "paid_at", "auto_advance", "amount_paid", "amount_paid_off_stripe"])
             tell_paid(invoice, at=at, by_us=False)
+            settle_top_up(invoice, at=at)
         settle_overdue(invoice, at=at)
         return invoice
 

@@ -6,6 +6,7 @@ from customers.balance import Type, change_balance
 from invoices.credits_used import return_credits
 from invoices.models import Invoice
 from invoices.told import tell
+from invoices.top_up_outcome import settle_top_up
 
 Status = Invoice.Status
 
@@ -19,6 +20,7 @@ def make_void(invoice: Invoice, *, at: datetime) -> None:
     return_credits(invoice, at=at)
     invoice.save(update_fields=["status", "voided_at", "auto_advance"])
     tell("voided", invoice, at=at)
+    settle_top_up(invoice, at=at)
 
 
 def make_uncollectible(invoice: Invoice, *, at: datetime) -> None:
@@ -26,3 +28,4 @@ def make_uncollectible(invoice: Invoice, *, at: datetime) -> None:
     invoice.status, invoice.marked_uncollectible_at, invoice.auto_advance = Status.UNCOLLECTIBLE, at, False
     invoice.save(update_fields=["status", "auto_advance", "marked_uncollectible_at"])
     tell("marked_uncollectible", invoice, at=at)
+    settle_top_up(invoice, at=at)

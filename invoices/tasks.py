@@ -10,6 +10,7 @@ from invoices.overdue import OVERDUE
 from invoices.pending_interval import PENDING
 from invoices.reminders import REMINDERS
 from invoices.thresholds import THRESHOLDS, check_resting_clocks
+from invoices.top_ups import TOP_UPS, top_up_on_resting_clocks
 
 
 @shared_task
@@ -43,6 +44,12 @@ def mark_past_due_subscriptions() -> None:
 def check_thresholds() -> None:
     sweep(THRESHOLDS, clock.now())
     check_resting_clocks()
+
+
+@shared_task
+def top_up_credits() -> None:
+    sweep(TOP_UPS, clock.now())
+    top_up_on_resting_clocks()
 
 
 @shared_task

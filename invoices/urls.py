@@ -1,4 +1,5 @@
 from api.urls import resource_routes, route
+from invoices.auto_top_up_views import AutoTopUpView
 from invoices.credit_note_views import CreditNoteLineView, CreditNoteView
 from invoices.item_views import InvoiceItemView
 from invoices.late_usage_views import LateUsageView
@@ -29,4 +30,6 @@ urlpatterns = [
     route("v1/invoices/<str:id>/lines/<str:line>", LineView, post="update"),
     *resource_routes(LateUsageView, "billing/late_usages", actions={"bill": "bill", "waive": "waive"}),
     route("v1/billing/late_usages/<str:id>/events", LateUsageView, get="events"),
+    *resource_routes(AutoTopUpView, "billing/auto_top_ups"),
+    route("v1/billing/auto_top_ups/<str:id>/top_ups", AutoTopUpView, get="top_ups"),
 ]

@@ -41,7 +41,7 @@ def usage_many(questions: Sequence[Question]) -> list[Usage]:
         epochs.places(min(one.start for one in questions), max(one.end for one in questions)).archived
     )
     for place, asked in enumerate(questions):
-        if archived or not _is_plain(asked):
+        if archived or not is_plain(asked):
             answers[place] = usage(
                 asked.meter, asked.customer, start=asked.start, end=asked.end, only=asked.only or None
             )
@@ -55,7 +55,8 @@ def usage_many(questions: Sequence[Question]) -> list[Usage]:
     return [answer for answer in answers if answer is not None]
 
 
-def _is_plain(asked: Question) -> bool:
+def is_plain(asked: Question) -> bool:
+    """Whether it is asked together with others."""
     aggregation = AGGREGATIONS[asked.meter.formula]
     return (
         aggregation.kept == "day"

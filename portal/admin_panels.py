@@ -1,14 +1,16 @@
-"""What the admin shows of a customer's usage, of the meters that the portal shows too: by their dimensions."""
+"""What the admin shows of a customer as the portal does: usage by dimensions, and how credits come down."""
 
 from datetime import datetime
 from typing import Any
 
+from core.charts import BarChart, bar_chart
 from core.money import plain
 from core.panels import Panel, show_on
 from core.sql import TookTooLong, time_limit
 from customers.models import Customer
 from meters.usage import UsageBucket, usage_by_dimensions
 from portal import scope
+from portal.credits import Balance, balances_of
 
 MILLISECONDS = 1500
 MOST = 20  # combinations of values shown of a meter
@@ -44,4 +46,22 @@ def _by_dimensions(mine: scope.CustomerMeter, customer: Customer, at: datetime) 
     }
 
 
+def credits_of(customer: Customer, at: datetime) -> dict[str, Any] | None:
+    """The live balances, as the customer sees them; nothing for a customer without credits."""
+    try:
+        with time_limit(MILLISECONDS):
+            _, balances = balances_of(customer, at=at, whole=True)
+    except TookTooLong:
+        return {"gave_up": True}
+    if not balances:
+        return None
+    return {"balances": [{"balance": each, "chart": _bars(each)} for each in balances]}
+
+
+def _bars(balance: Balance) -> BarChart | None:
+    marks = balance.marks
+    return bar_chart([(mark.label, mark.left) for mark in marks], written=[mark.words for mark in marks])
+
+
+show_on(Customer, Panel("Credits now", "portal/admin/_credits.html", credits_of, order=54))
 show_on(Customer, Panel("Usage by dimensions", "portal/admin/_dimensions.html", dimensions_of, order=15))

@@ -56,7 +56,7 @@ def draw(buckets: Sequence[UsageBucket], period: Period, *, bucket: str, what: s
         bars=bars,
         ticks=_ticks(low, high, step),
         labels=_labels(start, slots, width),
-        zero=_percent((high / (high - low)) * HUNDRED),
+        zero=percent((high / (high - low)) * HUNDRED),
         summary=_summary(buckets, bucket=bucket, what=what),
     )
 
@@ -97,10 +97,10 @@ def _bar(used: UsageBucket, x: Decimal, share: Decimal, *, low: Decimal, high: D
     label = short_day(used.start) if used.end - used.start == WIDTH["day"] else hour_label(used.start)
     events = "1 event" if used.events == 1 else f"{used.events:,} events"
     return Bar(
-        x=_percent(x + gap / 2),
-        y=_percent((high - top) / (high - low) * HUNDRED),
-        width=_percent(share - gap),
-        height=_percent((top - bottom) / (high - low) * HUNDRED),
+        x=percent(x + gap / 2),
+        y=percent((high - top) / (high - low) * HUNDRED),
+        width=percent(share - gap),
+        height=percent((top - bottom) / (high - low) * HUNDRED),
         title=f"{label}: {group(used.quantity)} ({events})",
     )
 
@@ -108,7 +108,7 @@ def _bar(used: UsageBucket, x: Decimal, share: Decimal, *, low: Decimal, high: D
 def _ticks(low: Decimal, high: Decimal, step: Decimal) -> list[Tick]:
     count = int((high - low) / step)
     values = [low + number * step for number in range(count + 1)]
-    return [Tick(_percent((high - value) / (high - low) * HUNDRED), compact(value)) for value in values]
+    return [Tick(percent((high - value) / (high - low) * HUNDRED), compact(value)) for value in values]
 
 
 def _labels(start: datetime, slots: int, width: timedelta) -> list[Tick]:
@@ -122,7 +122,7 @@ def _labels(start: datetime, slots: int, width: timedelta) -> list[Tick]:
         text = short_day(at) if by_day else f"{at:%H:%M}"
         anchor = "start" if slot == 0 and slots > 2 else "end" if slot == slots - 1 and slots > 2 else "middle"
         edge = {"start": slot, "end": slot + 1}.get(anchor, slot + Decimal("0.5"))
-        labels.append(Tick(_percent(HUNDRED * edge / slots), text, anchor))
+        labels.append(Tick(percent(HUNDRED * edge / slots), text, anchor))
     texts = [label.label for label in labels]
     return [label for number, label in enumerate(labels) if label.label not in texts[:number]]
 
@@ -135,5 +135,5 @@ def _summary(buckets: Sequence[UsageBucket], *, bucket: str, what: str) -> str:
     return f"{what} by {bucket}; most on {label} with {group(most.quantity)}. The figures are in the table below."
 
 
-def _percent(value: Decimal) -> str:
+def percent(value: Decimal) -> str:
     return f"{value:.3f}%"

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from core import clock
+from customers.models import Customer
 from invoices.late_events import events_of
 from invoices.models import InvoiceLine
 from meters.aggregations import Aggregation
@@ -18,6 +19,7 @@ from portal import scope
 from portal.access import COOKIE, COOKIE_PATH, CustomerPage, PortalView, refuse
 from portal.breakdown import PAGE, LineUsage, adds_up
 from portal.charts import draw
+from portal.credits import figures_of
 from portal.ranges import LONGEST_BY_HOUR, choose_range
 from portal.sessions import BROWSING, browser_token, revoke_session, session_of, session_of_browser
 from portal.standing import standings_of
@@ -87,6 +89,7 @@ class Overview(CustomerPage):
             if mine.current
         ]
         return {
+            "credits": figures_of(customer, at=self.real_time),
             "balance": customer.balance,
             "balance_size": abs(customer.balance),
             "currency": customer.currency,
@@ -134,7 +137,10 @@ class UpcomingPage(CustomerPage):
     tab = "upcoming"
 
     def context(self, **ids: str) -> dict[str, Any]:
-        return {"upcoming": upcoming_of(self.request.customer, at=self.real_time)}
+        customer = self.request.customer
+        upcoming = upcoming_of(customer, at=self.real_time)
+        lines = [line for each in upcoming for line in each.lines]
+        return {"upcoming": upcoming, "grants": scope.grants_on(customer, lines)}
 
 
 class InvoicesPage(CustomerPage):
@@ -151,10 +157,13 @@ class InvoicePage(CustomerPage):
     tab = "invoices"
 
     def context(self, **ids: str) -> dict[str, Any]:
-        invoice = scope.invoice_of(self.request.customer, ids["invoice_id"])
+        customer = self.request.customer
+        invoice = scope.invoice_of(customer, ids["invoice_id"])
+        lines = scope.lines_of(invoice)
         return {
             "invoice": invoice,
-            "lines": scope.lines_of(invoice),
+            "lines": lines,
+            "grants": scope.grants_on(customer, lines),
             "credit_notes": invoice.credit_notes.order_by("sequence"),
         }
 
@@ -183,7 +192,7 @@ class LinePage(CustomerPage):
             "rows": rows,
             "check": _check(rows, used.total(day), used.aggregation),
             "chart": draw(rows, shown, bucket=by, what=used.meter.display_name),
-            **_split(line),
+            **_split(line, self.request.customer),
         }
 
 
@@ -265,7 +274,7 @@ def _check(rows: Sequence[UsageBucket], expected: Decimal | None, aggregation: A
     }
 
 
-def _split(line: InvoiceLine) -> dict[str, Any]:
+def _split(line: InvoiceLine, customer: Customer) -> dict[str, Any]:
     """The lines that share this line's usage, which its price divides among tiers."""
     sharing = [
         other
@@ -276,4 +285,6 @@ def _split(line: InvoiceLine) -> dict[str, Any]:
         "sharing": sharing,
         "charged": sum((other.quantity for other in sharing), Decimal(0)),
         "charged_amount": sum(other.amount for other in sharing),
+        "grants": scope.grants_on(customer, sharing),
+        "left_after": scope.left_after(customer, sharing),
     }

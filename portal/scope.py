@@ -1,11 +1,17 @@
 """What of the database a customer may see. Every query of the pages is here, and starts from the customer."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
 
+from django.db.models import Q, Sum
 from django.http import Http404
 
+from alerts.models import AlertTriggeredQuerySet
+from credits.models import AutoTopUp, CreditGrant, CreditGrantQuerySet, CreditTransaction, TopUp
 from customers.models import Customer
 from invoices.models import Invoice, InvoiceLine, InvoiceQuerySet, LateUsage
 from meters.aggregations import AGGREGATIONS, Aggregation
@@ -101,6 +107,81 @@ def late_usage_of(customer: Customer, invoice_id: str, line_id: str) -> LateUsag
 def late_usage_on(line: InvoiceLine) -> LateUsage | None:
     """The late usage that a line bills, if it does."""
     return getattr(line.invoice_item, "late_usage", None)
+
+
+def grants_of(customer: Customer) -> CreditGrantQuerySet:
+    """The customer's credit grants, those that ended included, newest first."""
+    grants: CreditGrantQuerySet = customer.credit_grants.select_related("meter").order_by("-created_at", "-id")
+    return grants
+
+
+def unused_grants_of(customer: Customer, at: datetime) -> CreditGrantQuerySet:
+    """Those that can be used now or later, in the order of use; `at` is the customer's time."""
+    return grants_of(customer).unused(at).in_order_of_use()
+
+
+def grant_of(customer: Customer, grant_id: str) -> CreditGrant:
+    """Raises Http404."""
+    grant: CreditGrant | None = grants_of(customer).filter(pk=grant_id).first()
+    if grant is None:
+        raise Http404
+    return grant
+
+
+def applied_of(customer: Customer, grants: Sequence[CreditGrant]) -> dict[str, Decimal]:
+    """How much of each of these grants invoices have used, by its id; what void ones had given back is not in it."""
+    rows = customer.credit_grants.filter(pk__in=[grant.pk for grant in grants]).order_by()
+    sums = rows.values_list("pk").annotate(applied=Sum("transactions__amount", filter=~Q(transactions__invoice="")))
+    return {id: -(amount or Decimal(0)) for id, amount in sums}
+
+
+def grants_on(customer: Customer, lines: Iterable[InvoiceLine]) -> dict[str, CreditGrant]:
+    """The grants that pay for some lines, by their ids."""
+    ids = {share["credit_grant"] for line in lines for share in line.credit_amounts}
+    return {grant.pk: grant for grant in grants_of(customer).filter(pk__in=ids)} if ids else {}
+
+
+def left_after(customer: Customer, lines: Iterable[InvoiceLine]) -> dict[str, Decimal]:
+    """What each use of a grant by these lines has left of it, by the id of its transaction."""
+    ids = [share["transaction"] for line in lines for share in line.credit_amounts if "transaction" in share]
+    if not ids:
+        return {}
+    rows = customer.credit_grants.filter(transactions__pk__in=ids)
+    return dict(rows.values_list("transactions__pk", "transactions__ending_balance"))
+
+
+def transactions_of(grant: CreditGrant) -> Any:
+    """What became of a grant of the customer, the latest first."""
+    return grant.transactions.order_by("-sequence")
+
+
+def invoice_numbers(customer: Customer, transactions: Iterable[CreditTransaction]) -> dict[str, str]:
+    """The numbers of the invoices that some transactions name, by their ids."""
+    ids = {row.invoice for row in transactions if row.invoice}
+    return {invoice.pk: str(invoice.number) for invoice in invoices_of(customer).filter(pk__in=ids)} if ids else {}
+
+
+def allowances_of(customer: Customer) -> list[Any]:
+    """The credits that the customer is granted again in every period, those that end first in front."""
+    rows = customer.recurring_credit_grants.filter(next_at__isnull=False).select_related("meter")
+    return list(rows.order_by("next_at", "pk"))
+
+
+def top_ups_of(customer: Customer) -> list[tuple[AutoTopUp, Invoice | None]]:
+    """What buys credits for the customer, by currency, each with the invoice whose payment it waits for."""
+    rules = list(customer.auto_top_ups.live().order_by("currency"))
+    if not rules:
+        return []
+    in_flight = customer.auto_top_ups.filter(top_ups__status=TopUp.Status.AWAITING_PAYMENT)
+    waiting = dict(in_flight.values_list("pk", "top_ups__invoice"))
+    invoices = {invoice.pk: invoice for invoice in invoices_of(customer).filter(pk__in=waiting.values())}
+    return [(rule, invoices.get(waiting.get(rule.pk, ""))) for rule in rules]
+
+
+def alerts_of(customer: Customer) -> AlertTriggeredQuerySet:
+    """The alerts that fired for the customer, the latest first."""
+    fired: AlertTriggeredQuerySet = customer.triggered_alerts.real()
+    return fired.select_related("alert__meter").order_by("-created_at", "-id")
 
 
 def _with_periods(item: SubscriptionItem) -> CustomerMeter:

@@ -2,7 +2,7 @@ from django.urls import include, path, re_path, register_converter
 from django.urls.converters import StringConverter
 
 from api.urls import resource_routes
-from portal import pages
+from portal import credit_pages, pages
 from portal.views import SessionView
 
 
@@ -21,6 +21,9 @@ portal_pages = [
     path("usage", pages.UsagePage.as_view(), name="usage"),
     path("usage/<id:meter_id>", pages.UsagePage.as_view(), name="meter"),
     path("upcoming", pages.UpcomingPage.as_view(), name="upcoming"),
+    path("credits", credit_pages.CreditsPage.as_view(), name="credits"),
+    path("credits/<id:grant_id>", credit_pages.GrantPage.as_view(), name="grant"),
+    path("alerts", credit_pages.AlertsPage.as_view(), name="alerts"),
     path("invoices", pages.InvoicesPage.as_view(), name="invoices"),
     path("invoices/<id:invoice_id>", pages.InvoicePage.as_view(), name="invoice"),
     path("invoices/<id:invoice_id>/lines/<id:line_id>", pages.LinePage.as_view(), name="line"),

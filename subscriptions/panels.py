@@ -74,7 +74,7 @@ def periods_of(subscription: Subscription, at: datetime) -> dict[str, Any]:
 def subscription_link(subscription: Subscription | None) -> str:
     """A link to its page, by what it is called there."""
     if subscription is None:
-        return ""
+        return "–"
     url = reverse("admin:subscriptions_subscription_change", args=[quote(subscription.pk)])
     return format_html('<a class="ch-link" href="{}">{}</a>', url, subscription.title)
 

@@ -63,6 +63,9 @@ class SubscriptionScheduleAdmin(ReadOnlyAdmin):
     )
     readonly_fields = ("standing", "drives", "default_words")
 
+    def name_of(self, row: SubscriptionSchedule) -> str:
+        return f"{row.customer}, {row.subscription.title}" if row.subscription else str(row.customer)
+
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: SubscriptionSchedule) -> str:
         return "Stands still" if row.parked_at and row.is_live else row.get_status_display()

@@ -31,7 +31,7 @@ KNOWN = {
     "credit_grants:read", "credit_grants:write", "credit_balance_transactions:read", "credit_balance_summary:read",
     "credit_holds:read", "credit_holds:write",
     "late_usages:read", "late_usages:write",
-    "recurring_credit_grants:read", "recurring_credit_grants:write",
+    "recurring_credit_grants:read", "recurring_credit_grants:write", "auto_top_ups:read", "auto_top_ups:write",
     "portal_sessions:write",
     "webhook_endpoints:read", "webhook_endpoints:write", "event_destinations:read", "event_destinations:write",
 }  # fmt: skip

@@ -1,30 +1,18 @@
 """Events in the admin, to be looked at."""
 
 import json
-from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
-from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from core.admin import ReadOnlyAdmin
 from core.admin_filters import DayRangeFilter
+from webhooks import delivery_admin as delivery_admin  # these enter their pages
+from webhooks import endpoint_admin as endpoint_admin
 from webhooks.models import Event, ThinEvent
-
-
-class TypeFilter(admin.SimpleListFilter):
-    title = "type"
-    parameter_name = "type"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        types = model_admin.model.objects.order_by("type").values_list("type", flat=True).distinct()
-        return [(type, type) for type in types]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(type=self.value()) if self.value() else queryset
+from webhooks.type_filter import TypeFilter
 
 
 @admin.register(Event)

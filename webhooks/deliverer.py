@@ -94,9 +94,11 @@ class Deliverer:
             return
 
     def _record(self, at: datetime) -> None:
-        while self.ended:
+        """What cannot be written down now, because somebody has its endpoint, holds up nothing else."""
+        for _ in range(len(self.ended)):
             claim, answer = self.ended[0]
-            record_outcome(claim, answer, at=at)
+            if not record_outcome(claim, answer, at=at):
+                self.ended.append((claim, answer))
             self.ended.popleft()
 
     def _beat(self, at: datetime) -> None:
@@ -125,7 +127,7 @@ class Deliverer:
                 with psycopg.connect(**connection.get_connection_params(), autocommit=True) as own:
                     own.execute(f"LISTEN {CHANNEL}")
                     while not self.stopped.is_set():
-                        for _ in own.notifies(timeout=10, stop_after=1):
+                        for _ in own.notifies(timeout=POLL_SECONDS, stop_after=1):
                             self.told.put(None)
             except (psycopg.Error, OSError):
                 self.stopped.wait(POLL_SECONDS)

@@ -18,6 +18,7 @@ from api import cause, resources
 from api.middleware import API_VERSION
 from api.renderers import to_json
 from api.resources import Resource
+from core.copying import copy_models
 from core.ids import new_id, new_ids
 from webhooks.models import Event, ThinEvent
 from webhooks.outbox import enqueue
@@ -131,13 +132,14 @@ def snapshots(resource: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         return {}
     kind = resources.get(resource)
     rows = list(kind.rows().filter(pk__any_of=list(ids)))
-    return {row.pk: one for row, one in zip(rows, _as_read(resources.render(kind, rows)), strict=True)}
+    shown = _as_read(resources.render(kind, rows))
+    return {row.pk: one for row, one in zip(rows, shown, strict=True)}
 
 
 def _as_read(shown: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Through JSON and back: what an event keeps and compares is what a reader of the wire gets."""
-    read: list[dict[str, Any]] = orjson.loads(to_json(shown))
-    return read
+    found: list[dict[str, Any]] = orjson.loads(to_json(shown))
+    return found
 
 
 def _store(told: Sequence[tuple[str, Mapping[str, Any]]], at: datetime, places: Sequence[str] | None = None) -> None:
@@ -146,7 +148,7 @@ def _store(told: Sequence[tuple[str, Mapping[str, Any]]], at: datetime, places: 
     if not told or scope is None:
         return
     scope.ended.update(data["object"]["id"] for type, data in told if scope.told and type.endswith(ENDS))
-    events = Event.objects.bulk_create(
+    events = [
         Event(
             id=id,
             type=type,
@@ -158,7 +160,8 @@ def _store(told: Sequence[tuple[str, Mapping[str, Any]]], at: datetime, places: 
             idempotency_key=by.idempotency_key if by else None,
         )
         for id, (type, data) in zip(places or new_ids("evt", len(told)), told, strict=True)
-    )
+    ]
+    copy_models(Event, events)
     enqueue(events)
     for act in _when_recorded:
         act(events)

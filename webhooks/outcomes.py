@@ -10,21 +10,25 @@ from core.mail import operators, write_mail
 from webhooks.claims import Claim
 from webhooks.delivery_models import Attempt, Delivery
 from webhooks.endpoint_models import Endpoint
-from webhooks.endpoints import disable_endpoint, lock_endpoint
+from webhooks.endpoints import disable_endpoint
 from webhooks.retries import pause_after
 from webhooks.transport import Answer
 
 GONE = 410
 
 
-def record_outcome(claim: Claim, answer: Answer, *, at: datetime) -> None:
-    """Write down what came of an attempt that ended at `at`.
+def record_outcome(claim: Claim, answer: Answer, *, at: datetime) -> bool:
+    """Write down what came of an attempt that ended at `at`; False, and nothing, while somebody else has the endpoint.
 
     If the lease had ended and another process has the delivery, a failure is its to judge; a success counts always.
-    Locks: the endpoint, the delivery.
+    Locks: the endpoint, without waiting; the delivery.
     """
     with transaction.atomic():
-        endpoint = lock_endpoint(claim.endpoint.pk)
+        endpoint = (
+            Endpoint.objects.select_for_update(no_key=True, skip_locked=True).filter(pk=claim.endpoint.pk).first()
+        )
+        if endpoint is None:
+            return False
         delivery = Delivery.objects.select_for_update(no_key=True).get(pk=claim.delivery.pk)
         Attempt.objects.create(
             delivery=delivery,
@@ -42,6 +46,7 @@ def record_outcome(claim: Claim, answer: Answer, *, at: datetime) -> None:
             _put_off(delivery, at)
         delivery.save(force_update=True)
         _judge(endpoint, answer, at)
+        return True
 
 
 def _deliver(delivery: Delivery, at: datetime) -> None:

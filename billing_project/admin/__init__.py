@@ -1,5 +1,5 @@
-"""The pages of the admin that belong to no app of ours: users and the schedule; loading this registers them."""
+"""The pages of the admin that belong to no app of ours: users, mail and the schedule; loading this registers them."""
 
-from billing_project.admin import people, schedule_pages
+from billing_project.admin import mail, people, schedule_pages
 
-__all__ = ["people", "schedule_pages"]
+__all__ = ["mail", "people", "schedule_pages"]

@@ -11,6 +11,7 @@ from core import clock
 from core.charts import BarChart
 from core.health import problems
 from core.money import format_minor
+from credits.models import CreditGrant
 from customers.models import Customer, TestClock
 from invoices.models import Invoice
 from meters import overview
@@ -33,6 +34,7 @@ def show_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, A
         "stats": [*_billing(at), *_people(), *_late(at), *_quarantine()],
         "events": _events(at),
         "open_by_currency": _open_by_currency(),
+        "credits_by_currency": _credits_by_currency(at),
         "latest_invoices": _latest_invoices(),
         "health": [(name, problem) for name, problem in problems(at).items()],
         "steps": _first_steps(),
@@ -101,6 +103,19 @@ def _open_by_currency() -> list[dict[str, Any]]:
         .annotate(count=Count("pk"), due=Sum("amount_due") - Sum("amount_paid"))
     )
     return [row | {"amount": format_minor(int(row["due"]), row["currency"])} for row in rows]
+
+
+def _credits_by_currency(at: datetime) -> list[dict[str, Any]]:
+    """What customers have left of money, by the ledger: what usage will take of it is on their own pages."""
+    rows = (
+        CreditGrant.objects.usable(at)
+        .on_clock(None)
+        .exclude(currency="")
+        .order_by("currency")
+        .values("currency")
+        .annotate(count=Count("pk"), left=Sum("balance"))
+    )
+    return [row | {"amount": format_minor(int(row["left"]), row["currency"])} for row in rows]
 
 
 def _latest_invoices() -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from api.keys import create_api_key
 from billing_project.schedule import sync_schedule
 from core import clock
 from core.admin import PageAdmin
+from core.mail import write_mail
 from customers.models import Customer
 from invoices.close import close_period
 from invoices.credit_note_draft import Asked
@@ -38,7 +39,9 @@ from subscriptions.schedules import adopt_subscription
 from tests import make
 from tests.make import JAN, utc
 from usage_imports.uploads import FileSpec, begin
+from webhooks.endpoints import EndpointSpec, create_endpoint
 from webhooks.events import record, record_thin_event
+from webhooks.pings import ping
 
 pytestmark = pytest.mark.django_db
 
@@ -80,6 +83,14 @@ def business(admin_user: User) -> None:
     create_item(NewItem({"amount": 500}, customer=customer.pk), at=JAN)
     issue_credit_note(Invoice.objects.filter(status="open").first().pk, Asked(amount=100), at=JAN)
     late_and_scheduled(calls)
+    told()
+
+
+def told() -> None:
+    """An endpoint that something is sent to, and a mail."""
+    endpoint, _ = create_endpoint(EndpointSpec("https://hooks.example.com/", ["*"]), at=JAN)
+    ping(endpoint, at=JAN)
+    write_mail("Hello", "You.", to=["ada@example.com"], at=JAN)
 
 
 def late_and_scheduled(meter: Meter) -> None:
@@ -161,6 +172,8 @@ def fill(count: int) -> None:
         record_thin_event("a.b", at=JAN)
         record("a.b", "customer", customer, at=JAN)
         discounted(f"c{customer.pk[4:]}", customer)
+        if n < 6:
+            told()
 
 
 LISTS = [model for model in OURS if model is not LogEntry]

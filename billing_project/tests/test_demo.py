@@ -8,9 +8,11 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 
+from alerts.models import AlertTriggered
 from billing_project.demo import load_demo
 from billing_project.demo_companies import COMPANIES
 from billing_project.demo_usage import busyness, chat, usage
+from credits.models import CreditGrant
 from customers.models import Customer
 from invoices.models import CreditNote, Invoice, InvoiceLine, LateUsage
 from meters.models import Meter, MeterEvent
@@ -56,6 +58,9 @@ def test_load_demo():
 
 
 def _shows_what_changes_invoices():
+    now = AT + timedelta(seconds=1)
+    assert {"granted", "depleted", "expired", "voided"} <= {grant.state(now) for grant in CreditGrant.objects.all()}
+    assert CreditGrant.objects.filter(meter__isnull=False).exists()
     lines = InvoiceLine.objects.all()
     assert lines.filter(invoice__customer__name="Lumen Harbor AI", discount_total__gt=0).exists()
     assert lines.filter(invoice__customer__name="Pigeonpost Maps", tax_total__gt=0).exists()
@@ -64,6 +69,7 @@ def _shows_what_changes_invoices():
     late = LateUsage.objects.get()
     assert late.state == "billed"
     assert late.invoice_item.invoice.number == "LUMEN-0002"
+    assert AlertTriggered.objects.filter(customer__name="Lumen Harbor AI", created_at__lte=AT).count() == 2
     note = CreditNote.objects.get()
     customer = Customer.objects.get(name="Pigeonpost Maps")
     assert note.credit_amount == -customer.balance > 0

@@ -29,9 +29,9 @@ def groups() -> Iterator[None]:
 
 
 def make(name: str, seen: str = "", *, choices: str = "", now: datetime = JAN) -> Any:
-    return carry_out(
-        lambda at: Group.objects.create(name=name), of=Group, row=None, choices=choices, seen=seen, now=now
-    )
+    by = foresight.foresight_of(Group)
+    assert by
+    return carry_out(lambda at: Group.objects.create(name=name), by, row=None, choices=choices, seen=seen, now=now)
 
 
 def look(name: str, seen: str = "", **given: Any) -> Foreseen:

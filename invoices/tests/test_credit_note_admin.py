@@ -4,9 +4,12 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from invoices.credit_note_lines import Asked
+from invoices.credit_notes import issue_credit_note
 from invoices.models import CreditNote, Invoice
 from invoices.settle import pay_invoice
 from tests import make
+from tests.forms import again
 from tests.make import JAN
 
 pytestmark = pytest.mark.django_db
@@ -35,16 +38,16 @@ def issue(client: Client, invoice: Invoice, **given: str) -> str:
     first = client.post(press(invoice, "credit"), given)
     assert not CreditNote.objects.exists()
     assert first.status_code == 200
-    form = first.context["form"]
-    if form.preview:
-        client.post(press(invoice, "credit"), given | {"seen": form.data["seen"]})
+    if first.context.get("foreseen"):
+        assert again(client, press(invoice, "credit"), first).status_code == 302
     return first.content.decode()
 
 
 def test_an_amount_is_shown_and_then_issued(admin_client: Client, owed: Invoice) -> None:
     text = issue(admin_client, owed, amount="10.00", reason="duplicate", memo="Sorry")
-    assert f"Credit note {owed.number}-CN-01: $10.00" in text
-    assert "Nothing is issued yet" in text
+    assert "<strong>$10.00</strong>" in text
+    assert f"on credit note {owed.number}-CN-01" in text
+    assert "Nothing is written yet" in text
     note = CreditNote.objects.get()
     assert (note.total, note.reason, note.memo, note.pre_payment_amount) == (1000, "duplicate", "Sorry", 1000)
     assert sorted(line.amount for line in note.lines.all()) == [200, 800]
@@ -81,9 +84,16 @@ def test_what_is_refused(admin_client: Client, owed: Invoice, given: dict[str, s
 
 
 def test_a_preview_that_is_out_of_date_is_shown_again(admin_client: Client, owed: Invoice) -> None:
-    old = {"rest_to": "credit_amount", "amount": "5", "seen": "something else"}
-    assert "Nothing is issued yet" in admin_client.post(press(owed, "credit"), old).content.decode()
-    assert not CreditNote.objects.exists()
+    path = press(owed, "credit")
+    look = admin_client.post(path, {"rest_to": "credit_amount", "amount": "5"})
+    issue_credit_note(owed.pk, Asked(amount=300), at=JAN)
+
+    fresh = again(admin_client, path, look)
+
+    assert "figures have changed" in fresh.content.decode()
+    assert CreditNote.objects.get().total == 300
+    assert again(admin_client, path, fresh).status_code == 302
+    assert sorted(CreditNote.objects.values_list("total", flat=True)) == [300, 500]
 
 
 def test_it_is_listed_worded_and_made_void(admin_client: Client, owed: Invoice) -> None:

@@ -10,9 +10,10 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from core import money
+from credits.models import CreditGrant
 from invoices.models import Invoice, InvoiceLine
 from invoices.summary import SummaryRow, summarize
-from portal import formats
+from portal import credit_words, formats
 from subscriptions.periods import Period
 
 register = template.Library()
@@ -80,3 +81,25 @@ def address_lines(address: Mapping[str, Any] | None) -> list[str]:
 def summary_of(invoice: Invoice, lines: Sequence[InvoiceLine]) -> list[SummaryRow]:
     """How the lines of an invoice, stored or previewed, become what is to be paid."""
     return summarize(invoice, lines)
+
+
+@register.simple_tag
+def paid_by(
+    line: InvoiceLine, grants: Mapping[str, CreditGrant], left: Mapping[str, Decimal] | str = ""
+) -> list[dict[str, Any]]:
+    """What credits pay of a line: by grant, in words; what it has `left` then, where that is known."""
+    paid = []
+    for share in line.credit_amounts:
+        grant = grants.get(share["credit_grant"])
+        rest = left.get(share.get("transaction", "")) if isinstance(left, Mapping) else None
+        if grant is not None:
+            paid.append(
+                {
+                    "grant": grant,
+                    "name": credit_words.name_of(grant),
+                    "amount": money.format_minor(share["amount"], line.currency),
+                    "units": credit_words.written_of(grant, Decimal(share["quantity"])) if "quantity" in share else "",
+                    "left": "" if rest is None else credit_words.written_of(grant, rest),
+                }
+            )
+    return paid

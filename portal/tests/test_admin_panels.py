@@ -1,11 +1,13 @@
 """A customer's page in the admin shows its usage by dimensions, and levels until now."""
 
 from datetime import datetime
+from decimal import Decimal
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from credits.grants import NewGrant, create_grant
 from customers.models import Customer
 from meters.ingest import record_event
 from portal.tests.scenes import DAY, JAN
@@ -39,6 +41,23 @@ def test_a_customer_shows_its_usage_by_dimensions(admin_client: Client) -> None:
 
     assert shown.index("small, &lt;us&gt;</td>") < shown.index("big, eu</td>")
     assert 'ch-strong">7</td>' in shown
+
+
+def test_a_customer_shows_how_its_credits_come_down(admin_client: Client) -> None:
+    clock = make.clock()
+    customer = make.customer(on=clock)
+    assert "Credits now" not in page(admin_client, customer)
+    make.subscribe(customer, make.price(meter=make.meter(), unit="5"))
+    create_grant(customer.pk, NewGrant(Decimal(2000), currency="usd"), at=JAN)
+    make.move(clock, JAN + 10 * DAY)
+    for day in range(10):
+        make.event(customer, value="10", at=JAN + day * DAY)
+
+    shown = page(admin_client, customer)
+
+    assert "<strong>$15.00</strong>" in shown
+    assert "Runs out about Feb 10, 2026." in shown
+    assert "<title>Jan 5, 00:00: $18.00</title>" in shown
 
 
 def test_a_level_is_shown_as_held_until_now(admin_client: Client) -> None:

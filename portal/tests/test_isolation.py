@@ -1,6 +1,7 @@
 """Nobody sees what is another's: every address of the portal, with own, other, mixed, deleted and unknown ids."""
 
 import re
+from decimal import Decimal
 from itertools import product
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 import portal
+from credits.grants import NewGrant, create_grant
 from customers.lifecycle import delete_customer
 from invoices.models import Invoice
 from portal.access import COOKIE
@@ -18,7 +20,12 @@ from tests import make
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-UNKNOWN = {"meter_id": "mtr_0000000000000000000000", "invoice_id": "in_0000000000000000000000", "line_id": "il_0"}
+UNKNOWN = {
+    "meter_id": "mtr_0000000000000000000000",
+    "invoice_id": "in_0000000000000000000000",
+    "line_id": "il_0",
+    "grant_id": "credgr_0",
+}
 OPEN_TO_ALL = {"open", "sign_out"}
 
 
@@ -31,7 +38,14 @@ def billed(event_name: str) -> dict[str, str]:
     spread(customer, event_name, values={1: "3"})
     invoices = [bill_or_first(customer, clock)]
     line = invoices[0].lines.get(meter=meter)
-    return {"customer": customer, "meter_id": meter.pk, "invoice_id": invoices[0].pk, "line_id": line.pk}
+    grant = create_grant(customer.pk, NewGrant(Decimal(500), currency="usd", name="Prepaid"), at=FEB)
+    return {
+        "customer": customer,
+        "meter_id": meter.pk,
+        "invoice_id": invoices[0].pk,
+        "line_id": line.pk,
+        "grant_id": grant.pk,
+    }
 
 
 def bill_or_first(customer, clock) -> Invoice:
@@ -70,7 +84,8 @@ def test_every_page_shows_what_is_own_and_nothing_else():
             if not is_own:
                 bodies.add(answer.content)
             shown = answer.content.decode()
-            assert not any(foreign in shown for foreign in (other["invoice_id"], other["meter_id"])), address
+            foreign_ids = [other[name] for name in UNKNOWN if name != "line_id"]
+            assert not any(foreign in shown for foreign in foreign_ids), address
     bodies.add(client.get("/portal/nonsense").content)
     assert len(bodies) == 1, "every refusal is the same"
 

@@ -6,6 +6,7 @@ a field that it has must be of the type, nested objects and list elements includ
 
 import ast
 import inspect
+import re
 import sys
 import typing
 from collections.abc import Iterator
@@ -25,7 +26,8 @@ OURS = {
     "price": {"late_usage"},
     "billing.meter": {"dimension_payload_keys", "filters"},
     "billing.meter_event_summary": {"dimensions"},
-    "billing.credit_balance_transaction": {"reason"},
+    "billing.credit_balance_summary.balances": {"live_balance"},
+    "billing.credit_balance_transaction": {"customer", "reason"},
     "billing.credit_grant": {"recurring_credit_grant", "rolled_over_from"},
     "billing.alert": {
         "channels",
@@ -63,7 +65,8 @@ def _object(value: Any, cls: type, path: str) -> Iterator[str]:
         yield f"{path}: {value!r} is not an object"
         return
     hints = _hints(cls)
-    for name in value.keys() - hints.keys() - OURS.get(str(value.get("object")), set()):
+    kind = value.get("object") or re.sub(r"\[\d+\]", "", path)
+    for name in value.keys() - hints.keys() - OURS.get(str(kind), set()):
         yield f"{path}.{name}: the SDK does not know it"
     for name, hint in hints.items():
         if name in value:

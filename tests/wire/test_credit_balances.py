@@ -26,7 +26,7 @@ def test_7_5_each_type_of_row(wire: Wire) -> None:
     check(expired, returned, applied, granted)
 
     base = {"credit_grant": made.id, "livemode": False, "reason": None, "test_clock": one.clock.id}
-    base |= {"object": "billing.credit_balance_transaction", "credit": None, "debit": None}
+    base |= {"customer": one.customer.id, "object": "billing.credit_balance_transaction", "credit": None, "debit": None}
     assert shown(granted) == base | {
         "id": granted.id, "type": "credit", "created": JAN, "effective_at": JAN,
         "credit": {"amount": monetary(200), "credits_application_invoice_voided": None, "type": "credits_granted"},
@@ -55,7 +55,8 @@ def test_7_5_rows_are_expanded(wire: Wire) -> None:
     invoice = one.to_final()
     wire.v1.invoices.void_invoice(invoice.id)
     [returned, applied, _] = calls.list({"credit_grant": made.id}).data
-    found = calls.retrieve(applied.id, {"expand": ["credit_grant", "debit.credits_applied.invoice", "test_clock"]})
+    expand = ["credit_grant", "customer", "debit.credits_applied.invoice", "test_clock"]
+    found = calls.retrieve(applied.id, {"expand": expand})
     check(found)
     assert (found.credit_grant.id, found.debit.credits_applied.invoice.id) == (made.id, invoice.id)
     kind = "credits_application_invoice_voided"
@@ -151,7 +152,13 @@ def test_7_6_the_summary(wire: Wire) -> None:
     check(found)
     assert shown(found) == {
         "object": "billing.credit_balance_summary",
-        "balances": [{"available_balance": monetary(1000), "ledger_balance": monetary(1000)}],
+        "balances": [
+            {
+                "available_balance": monetary(1000),
+                "ledger_balance": monetary(1000),
+                "live_balance": monetary(1000),
+            }
+        ],
         "customer": customer.id,
         "customer_account": None,
         "livemode": False,
@@ -173,7 +180,7 @@ def test_7_6_one_entry_for_each_currency_and_meter(wire: Wire) -> None:
         {"currency": "usd", "value": 12},
     ]
     quantity = {"monetary": None, "type": "usage", "usage": {"meter": meter.id, "quantity": "1.5"}}
-    assert of_meter == {"available_balance": quantity, "ledger_balance": quantity}
+    assert of_meter == {"available_balance": quantity, "ledger_balance": quantity, "live_balance": quantity}
 
 
 def test_7_6_what_is_not_effective_yet_and_what_has_expired(wire: Wire) -> None:

@@ -81,3 +81,29 @@ def test_an_object_without_an_id(wire: Wire) -> None:
     record_objects("invoice.upcoming", [{"object": "invoice", "total": 5}], at=JAN)
     [event] = wire.v1.events.list({"type": "invoice.upcoming"}).data
     assert (event.data.object.total, "id" in event.data.object) == (5, False)
+
+
+def test_who_caused_it(wire: Wire) -> None:
+    options = {"idempotency_key": "events-1"}
+    clock = wire.clock()
+    asked = wire.v1.customers.create({"name": "Ada", "test_clock": clock.id}, options)
+    wire.v1.customers.create({"name": "Ada", "test_clock": clock.id}, options)  # the same call: nothing happens
+    wire.subscribe(asked, wire.price(unit_amount=2000))
+    wire.advance(clock, unix(2026, 2))
+
+    [created] = [
+        event for event in wire.v1.events.list({"type": "customer.created"}).data if event.data.object.id == asked.id
+    ]
+    assert (created.request.id, created.request.idempotency_key) == (asked.last_response.request_id, "events-1")
+    [renewal] = wire.v1.events.list({"type": "invoice.created", "limit": 1}).data
+    assert (renewal.data.object.billing_reason, renewal.request.id) == ("subscription_cycle", None)
+    updated = wire.v1.events.list({"type": "customer.subscription.updated", "limit": 1}).data[0]
+    assert updated.data.previous_attributes["latest_invoice"].startswith("in_")
+    assert [problem for event in (created, renewal, updated) for problem in problems(event.to_dict())] == []
+    assert problems(updated.data.object.to_dict()) == problems(renewal.data.object.to_dict()) == []
+
+
+def test_what_is_refused_has_not_happened(wire: Wire) -> None:
+    before = wire.v1.events.list({"limit": 1}).data[0].id
+    invalid(wire.v1.customers.create, {"name": "Ada", "invoice_prefix": "not one"})
+    assert wire.v1.events.list({"limit": 1}).data[0].id == before

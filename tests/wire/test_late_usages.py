@@ -47,6 +47,7 @@ def test_what_is_held_shows_its_arithmetic_and_events(wire: Wire, late: Any) -> 
         "amount": 20,
         "before": {"amount": 25, "events": 1, "quantity_decimal": "5"},
         "created": FEB + HOUR,
+        "credit_amounts": [],
         "credited_by": None,
         "currency": "usd",
         "customer": customer.id,

@@ -351,7 +351,7 @@ def test_what_another_process_took_over_is_not_put_off_by_the_first(customer: Cu
     [first] = claim_due({row.pk: 4}, at)
     assert claim_due({row.pk: 4}, at + LEASE - timedelta(seconds=1)) == []
     [second] = claim_due({row.pk: 4}, at + LEASE)
-    record_outcome(first, transport.Answer(problem="no answer in time"), at=at + LEASE)
+    assert record_outcome(first, transport.Answer(problem="no answer in time"), at=at + LEASE)
     assert the_delivery(row).next_attempt_at == second.lease
     record_outcome(second, transport.Answer(200), at=at + LEASE)
     record_outcome(first, transport.Answer(problem="no answer in time"), at=at + LEASE)
