@@ -106,14 +106,14 @@ def test_credit_that_is_taken_away_fires_with_the_next_sweep(ada, meter, subscri
     assert not WatchMark.objects.exists()
 
 
-def test_credit_that_is_set_aside_counts_as_gone(ada, meter, subscribed, now):
+def test_credit_that_is_only_set_aside_is_still_there(ada, meter, subscribed, now):
     grant(ada, 1000, now)
     low = alert("credit_balance_threshold", 500, currency="usd", customer=ada.pk)
-    sweep.evaluate_marked(clock.now())
-    assert fired() == []
     create_hold(ada.pk, NewHold(amount=Decimal(600), currency="usd"), at=clock.now())
-    sweep.evaluate_marked(clock.now())
-    assert fired(low) == [(ada.pk, Decimal(400))]
+    send(ada, "240", meter=meter)
+    assert fired() == []
+    send(ada, "10", meter=meter)
+    assert fired(low) == [(ada.pk, Decimal(500))]
 
 
 def test_total_of_the_coming_invoice(ada, meter, now):
