@@ -5,12 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from alerts import sweep
+from alerts import sweep, tasks
 from alerts.lifecycle import snooze_alert
 from alerts.tests.making import alert, fired, send, usage_alert
 from core import clock
 from credits.grants import NewGrant, create_grant, void_grant
 from credits.holds import NewHold, create_hold
+from customers import watch
 from customers.models import WatchMark
 from meters.models import MeterEvent
 from tests import make
@@ -189,3 +190,12 @@ def test_waking_one_alert_does_not_fire_another_without_usage(ada, meter, now):
     snooze_alert(sleeper.pk, until=now)
     sweep.evaluate_marked(now + HOUR)
     assert fired() == []
+
+
+def test_the_tasks_of_the_worker(ada, meter, now):
+    silent = alert("no_usage", 1, meter=meter.pk, at=now - DAY)
+    over = usage_alert(meter, 1, customer=ada)
+    watch.mark([ada.ref], at=now, of_usage=True)
+    tasks.evaluate_marked_customers()
+    tasks.evaluate_timed_alerts()
+    assert (len(fired(silent)), fired(over), WatchMark.objects.count()) == (1, [], 0)
