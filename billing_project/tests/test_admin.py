@@ -18,7 +18,10 @@ from billing_project.schedule import sync_schedule
 from core import clock
 from core.admin import PageAdmin
 from core.mail import write_mail
+from credits.grants import NewGrant
+from credits.recurring import NewRecurring, create_recurring
 from customers.models import Customer
+from invoices.auto_top_ups import NewAutoTopUp, create_auto_top_up
 from invoices.close import close_period
 from invoices.credit_note_draft import Asked
 from invoices.credit_notes import issue_credit_note
@@ -84,6 +87,14 @@ def business(admin_user: User) -> None:
     issue_credit_note(Invoice.objects.filter(status="open").first().pk, Asked(amount=100), at=JAN)
     late_and_scheduled(calls)
     told()
+    with_credits(customer)
+
+
+def with_credits(customer: Customer) -> None:
+    """Credits that come every month, the first of them now, and an auto top-up that is switched off."""
+    each = NewGrant(Decimal(500), currency="usd")
+    create_recurring(customer.pk, NewRecurring(each=each, interval="month"), at=JAN)
+    create_auto_top_up(customer.pk, NewAutoTopUp("usd", 100, 500, enabled=False), at=JAN)
 
 
 def told() -> None:
@@ -172,6 +183,7 @@ def fill(count: int) -> None:
         record_thin_event("a.b", at=JAN)
         record("a.b", "customer", customer, at=JAN)
         discounted(f"c{customer.pk[4:]}", customer)
+        with_credits(customer)
         if n < 6:
             told()
 
