@@ -24,7 +24,6 @@ class Watch:
 ALERTS = (
     Watch("LUMEN", "prompt_tokens", "A million prompt tokens", 1_000_000, Alert.Recurrence.ONE_TIME),
     Watch("LUMEN", "completion_tokens", "A quarter of a million completion tokens", 250_000, Alert.Recurrence.ONE_TIME),
-    Watch("PIGEON", "api_calls", "Map calls of the plan", 100_000, Alert.Recurrence.PER_PERIOD),
 )
 
 

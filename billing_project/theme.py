@@ -118,7 +118,7 @@ UNFOLD: dict[str, Any] = {
                 "Webhooks",
                 _item("Endpoints", "webhook", "webhooks_endpoint"),
                 _item("Deliveries", "outbox", "webhooks_delivery"),
-                _item("Events told", "campaign", "webhooks_event"),
+                _item("Event log", "campaign", "webhooks_event"),
                 _item("Thin events", "notifications", "webhooks_thinevent"),
             ),
             _group(

@@ -9,7 +9,7 @@ from alerts.words import sentence_of
 from invoices.burn_down import burn_down
 from portal import credit_words, scope
 from portal.access import CustomerPage
-from portal.credits import allowance_rows, balances_of, grant_rows, steps_of
+from portal.credits import allowance_rows, balances_of, grant_rows, steps_of, top_up_rows
 
 GRANTS_PER_PAGE = 20
 STEPS_PER_PAGE = 50
@@ -38,6 +38,7 @@ class CreditsPage(CustomerPage):
             "past": grant_rows(customer, list(page.object_list), found, at=self.at),
             "page": page,
             "allowances": allowance_rows(scope.allowances_of(customer)),
+            "top_ups": top_up_rows(scope.top_ups_of(customer)),
         }
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from core.money import CONTEXT, exponent, format_minor
-from credits.models import CreditGrant, CreditTransaction, RecurringCreditGrant
+from credits.models import AutoTopUp, CreditGrant, CreditTransaction, RecurringCreditGrant
 from meters.models import Meter
 from portal.formats import day, group
 from portal.projection import Projection
@@ -106,6 +106,12 @@ def event_of(row: CreditTransaction, grant: CreditGrant, *, came_back: bool) -> 
         Type.CREDITS_APPLICATION_INVOICE_VOIDED: "Given back, because the invoice it had paid for is void",
         Type.CREDITS_VOIDED: "Taken back: the grant was voided, and nothing of it had been used",
     }[Type(row.type)]
+
+
+def rule_of(rule: AutoTopUp) -> str:
+    """When an automatic purchase is made, and of how much."""
+    threshold, target = (format_minor(amount, rule.currency) for amount in (rule.threshold, rule.target))
+    return f"When {threshold} or less is left, credits are bought up to {target}."
 
 
 def rhythm_of(allowance: RecurringCreditGrant) -> str:

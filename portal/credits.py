@@ -8,11 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 from credits.consumers import Unit
-from credits.models import CreditGrant, CreditTransaction, RecurringCreditGrant
+from credits.models import AutoTopUp, CreditGrant, CreditTransaction, RecurringCreditGrant
 from credits.scope import products_of
 from customers.models import Customer
 from invoices.balance_history import History, balance_history
 from invoices.burn_down import BurnDown, burn_down
+from invoices.models import Invoice
 from meters.models import Meter
 from portal import credit_words, scope
 from portal.balance_chart import BalanceChart, draw_balance
@@ -169,6 +170,21 @@ def allowance_rows(allowances: Iterable[RecurringCreditGrant]) -> list[dict[str,
             "rollover": credit_words.rollover_of(each),
         }
         for each in allowances
+    ]
+
+
+def top_up_rows(top_ups: Iterable[tuple[AutoTopUp, Invoice | None]]) -> list[dict[str, Any]]:
+    """What buys credits, in words, with the invoice whose payment it waits for."""
+    return [
+        {
+            "name": rule.name,
+            "rule": credit_words.rule_of(rule),
+            "invoice": invoice,
+            "words": "Waits for a payment" if invoice else "On" if rule.enabled else "Off",
+            "state": "open" if invoice else "granted" if rule.enabled else "",
+            "failed": bool(rule.disabled_at and not invoice),
+        }
+        for rule, invoice in top_ups
     ]
 
 

@@ -11,7 +11,7 @@ from django.db.models import Q, Sum
 from django.http import Http404
 
 from alerts.models import AlertTriggeredQuerySet
-from credits.models import CreditGrant, CreditGrantQuerySet, CreditTransaction
+from credits.models import AutoTopUp, CreditGrant, CreditGrantQuerySet, CreditTransaction, TopUp
 from customers.models import Customer
 from invoices.models import Invoice, InvoiceLine, InvoiceQuerySet, LateUsage
 from meters.aggregations import AGGREGATIONS, Aggregation
@@ -165,6 +165,17 @@ def allowances_of(customer: Customer) -> list[Any]:
     """The credits that the customer is granted again in every period, those that end first in front."""
     rows = customer.recurring_credit_grants.filter(next_at__isnull=False).select_related("meter")
     return list(rows.order_by("next_at", "pk"))
+
+
+def top_ups_of(customer: Customer) -> list[tuple[AutoTopUp, Invoice | None]]:
+    """What buys credits for the customer, by currency, each with the invoice whose payment it waits for."""
+    rules = list(customer.auto_top_ups.live().order_by("currency"))
+    if not rules:
+        return []
+    in_flight = customer.auto_top_ups.filter(top_ups__status=TopUp.Status.AWAITING_PAYMENT)
+    waiting = dict(in_flight.values_list("pk", "top_ups__invoice"))
+    invoices = {invoice.pk: invoice for invoice in invoices_of(customer).filter(pk__in=waiting.values())}
+    return [(rule, invoices.get(waiting.get(rule.pk, ""))) for rule in rules]
 
 
 def alerts_of(customer: Customer) -> AlertTriggeredQuerySet:

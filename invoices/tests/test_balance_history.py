@@ -213,7 +213,7 @@ def test_without_grants_there_is_nothing(customer: Customer) -> None:
 
 
 def test_it_ends_where_the_summary_of_balances_stands(customer: Customer, calls: Meter) -> None:
-    """In money and in units, with a hold, a draft that waits, and usage in both periods."""
+    """In money and in units, which are used after it, with a hold, a draft that waits, and usage in both periods."""
     make.subscribe(customer, make.price(meter=calls, unit="5"))
     grant(customer, 5000, priority=2)
     grant(customer, 300, currency="eur")
@@ -227,8 +227,6 @@ def test_it_ends_where_the_summary_of_balances_stands(customer: Customer, calls:
 
     here = Customer.objects.select_related("test_clock").get(pk=customer.pk)
     summary = balances_of(here, CreditGrant.objects.filter(customer=here), at=here.now(NOON))
-    last = found.moments[-1].levels
-    assert {unit: level.left for unit, level in last.items()} == {
-        (one.currency, one.meter): one.live for one in summary
-    }
-    assert last["usd", None].left == 5000 - Decimal("39.5") * 5 - 200 - 700 - Decimal("0.5")
+    last = {unit: level.left for unit, level in found.moments[-1].levels.items()}
+    assert last == {(one.currency, one.meter): one.live for one in summary}
+    assert last == {("usd", None): 5000 - 140 * 5 - 700, ("eur", None): 300, ("", calls.pk): Decimal("60.5")}

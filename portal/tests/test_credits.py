@@ -12,6 +12,7 @@ from credits.grants import NewGrant, create_grant, expire_grant, void_grant
 from credits.models import CreditGrant
 from credits.recurring import NewRecurring, create_recurring
 from customers.models import Customer, TestClock
+from invoices.auto_top_ups import NewAutoTopUp, create_auto_top_up
 from invoices.burn_down import burn_down
 from invoices.models import Invoice
 from invoices.settle import void_invoice
@@ -179,6 +180,21 @@ def test_an_allowance_is_shown(customer: Customer) -> None:
     page = text(enter(customer), "/portal/credits")
     assert re.search(r'Monthly</h3> <p class="figure">\$50.00</p> <p class="quiet">every month · next on', page)
     assert "What is unused at the end of a period is gone." in page
+
+
+def test_an_automatic_purchase_is_shown(customer: Customer) -> None:
+    create_auto_top_up(customer.pk, NewAutoTopUp("usd", 500, 5000), at=JAN)
+    client = enter(customer)
+    page = text(client, "/portal/credits")
+    assert 'Credit top-up <span class="badge open">Waits for a payment</span>' in page
+    assert "When $5.00 or less is left, credits are bought up to $50.00." in page
+    invoice = Invoice.objects.get(total=5000)
+    assert f'<a href="/portal/invoices/{invoice.pk}">{invoice.number}</a>' in page
+
+    void_invoice(invoice.pk, at=JAN)
+    page = text(client, "/portal/credits")
+    assert 'Credit top-up <span class="badge ">Off</span>' in page
+    assert "switched off because a purchase failed" in page
 
 
 def test_old_grants_and_long_statements_are_paged(customer: Customer, clock: TestClock) -> None:

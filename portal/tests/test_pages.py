@@ -240,7 +240,7 @@ def test_looking_takes_few_queries(django_assert_max_num_queries):
     client = enter(customer)
 
     for path in ("/portal/", "/portal/usage", "/portal/upcoming", f"/portal/invoices/{invoice.pk}", line):
-        with django_assert_max_num_queries(25):
+        with django_assert_max_num_queries(27):
             assert client.get(path).status_code == 200
     with django_assert_max_num_queries(10):
         client.get(f"{line}/events?page=2")
