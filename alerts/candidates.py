@@ -16,49 +16,43 @@ from meters.models import Meter
 from meters.records import Checked
 
 # Two arms, each led by an index: alerts of one customer may be as many as customers, those of many are few. Of an alert
-# on all usage there ever was the rollup says at once whether it can fire, and mostly it cannot.
+# on all usage there ever was the rollup says at once whether it can fire, and mostly it cannot. Step by step, as who
+# plans it knows how little is left after each as badly as anybody.
 _FIND = """
-WITH asked AS (SELECT * FROM unnest(%(customers)s::bigint[], %(meters)s::integer[]) AS pair(customer_ref, meter_ref)),
-who AS (
-    SELECT c.id, c.ref, c.metadata, m.id AS meter FROM asked JOIN customers_customer AS c ON c.ref = asked.customer_ref
+WITH who AS MATERIALIZED (
+    SELECT c.id, c.ref, c.metadata, m.id AS meter, CASE WHEN m.event_time_window IS NULL THEN CASE m.formula
+        WHEN 'sum' THEN used.total WHEN 'count' THEN used.n WHEN 'max' THEN used.vmax WHEN 'min' THEN used.vmin
+    END END AS quantity
+    FROM unnest(%(customers)s::bigint[], %(meters)s::integer[]) AS asked(customer_ref, meter_ref)
+    JOIN customers_customer AS c ON c.ref = asked.customer_ref
     LEFT JOIN meters_meter AS m ON m.ref = asked.meter_ref
+    CROSS JOIN LATERAL (
+        SELECT sum(total) AS total, sum(n) AS n, max(vmax) AS vmax, min(vmin) AS vmin FROM meters_usageday AS d
+        WHERE d.customer_ref = asked.customer_ref AND d.meter_ref = asked.meter_ref
+    ) AS used
     WHERE c.deleted_at IS NULL AND c.test_clock_id IS NULL
 ),
-about AS (
-    SELECT a.id, who.id AS customer, who.ref FROM who JOIN alerts_alert AS a ON a.customer_id = who.id
+about AS MATERIALIZED (
+    SELECT a.id, a.generation, who.id AS customer, who.ref, a.recurrence = 'one_time' AND a.group_by = '' AS is_once
+    FROM who JOIN alerts_alert AS a ON a.customer_id = who.id
     WHERE {on_duty}
     UNION
-    SELECT a.id, who.id, who.ref FROM who JOIN alerts_alert AS a ON a.customer_id IS NULL
+    SELECT a.id, a.generation, who.id, who.ref, a.recurrence = 'one_time' AND a.group_by = ''
+    FROM who JOIN alerts_alert AS a ON a.customer_id IS NULL
     WHERE {on_duty} AND (a.metadata_key = '' OR who.metadata ->> a.metadata_key = a.metadata_value)
-),
-armed AS (
-    SELECT about.*, a.threshold, m.ref AS meter_ref, m.formula,
-        a.alert_type = 'usage_threshold' AND a.recurrence = 'one_time' AND a.group_by = '' AND a.dimensions = '{{}}'
-        AND m.event_time_window IS NULL AND m.formula IN ('sum', 'count', 'max', 'min') AS is_plain
-    FROM about JOIN alerts_alert AS a ON a.id = about.id LEFT JOIN meters_meter AS m ON m.id = a.meter_id
-    WHERE a.recurrence <> 'one_time' OR a.group_by <> '' OR NOT EXISTS (
-        SELECT FROM alerts_alerttriggered AS t
-        WHERE t.alert_id = a.id AND t.generation = a.generation AND t.customer_id = about.customer AND NOT t.is_test
-    )
-),
-used AS (
-    SELECT ref, meter_ref, sum(d.total) AS sum, sum(d.n) AS count, max(d.vmax) AS max, min(d.vmin) AS min
-    FROM (SELECT DISTINCT ref, meter_ref FROM armed WHERE is_plain) AS plain
-    JOIN LATERAL (
-        SELECT total, n, vmax, vmin FROM meters_usageday AS d
-        WHERE d.customer_ref = plain.ref AND d.meter_ref = plain.meter_ref
-    ) AS d ON true
-    GROUP BY 1, 2
 )
-SELECT armed.id, armed.customer, armed.ref FROM armed LEFT JOIN used USING (ref, meter_ref)
-WHERE NOT coalesce(is_plain, false) OR threshold <= CASE formula
-    WHEN 'sum' THEN used.sum WHEN 'count' THEN used.count WHEN 'max' THEN used.max ELSE used.min END
+SELECT id, customer, ref FROM about WHERE NOT is_once OR NOT EXISTS (
+    SELECT FROM alerts_alerttriggered AS t
+    WHERE t.alert_id = about.id AND t.generation = about.generation AND t.customer_id = about.customer AND NOT t.is_test
+)
 ORDER BY 1, 2
 """
 _ON_DUTY = """a.status = 'active' AND a.alert_type = ANY(%(kinds)s) AND (%(only)s::text IS NULL OR a.id = %(only)s)
     AND (a.snoozed_until IS NULL OR a.snoozed_until <= %(at)s)
-    AND (a.meter_id IS NULL OR %(any_meter)s OR a.meter_id = who.meter)"""
-FIND = _FIND.format(on_duty=_ON_DUTY)
+    AND (a.meter_id IS NULL OR %(any_meter)s OR a.meter_id = who.meter)
+    AND (a.meter_id <> who.meter OR a.alert_type <> 'usage_threshold' OR a.recurrence <> 'one_time' OR a.group_by <> ''
+        OR a.dimensions <> '{{}}' OR a.threshold <= who.quantity) IS NOT FALSE"""
+FIND = _FIND.format(on_duty=_ON_DUTY.replace("{{}}", "{}"))
 
 
 def pairs_of_news(stored: Sequence[Checked], at: datetime) -> list[Pair]:

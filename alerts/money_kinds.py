@@ -67,7 +67,7 @@ def _credit(ask: Ask, left: Decimal, ever: Decimal, usable: Decimal) -> Reading:
 def _left(burn: BurnDown, alert: Alert) -> Decimal:
     unit = (alert.currency, alert.meter_id)
     found = (each for each in burn.grants if (each.grant.currency, each.grant.meter_id) == unit)
-    return sum((each.live(burn.at) for each in found), Decimal(0))
+    return sum((each.unused(burn.at) for each in found), Decimal(0))
 
 
 def _granted(asks: Sequence[Ask], at: datetime) -> Granted:

@@ -31,6 +31,9 @@ def arguments() -> argparse.Namespace:
     balance.add_argument("--events", type=sizes, default=sizes("10000,1000000"), help="(10000,1000000)")
     balance.add_argument("--requests", type=int, default=2000, help="of each kind and round (%(default)s)")
     balance.add_argument("--rounds", type=int, default=3, help="all kinds in each, one after another (%(default)s)")
+    alerts = commands.add_parser("alerts", help="ingestion with usage alerts on every event, beside plain ingestion")
+    alerts.add_argument("--events", type=int, default=100_000, help="of each and round (%(default)s)")
+    alerts.add_argument("--rounds", type=int, default=3, help="one after another (%(default)s)")
     return parser.parse_args()
 
 
@@ -39,8 +42,10 @@ def sizes(text: str) -> list[int]:
 
 
 def measure(given: argparse.Namespace, postgres: Postgres) -> bool:
-    from bench import archive, balance, close, grow, ingest, usage  # models can be imported only now
+    from bench import alerts, archive, balance, close, grow, ingest, usage  # models can be imported only now
 
+    if given.what == "alerts":
+        return alerts.run(events=given.events, rounds=given.rounds)
     if given.what == "archive":
         archive.run(events=given.events, reads=100 * given.rounds)
         return True

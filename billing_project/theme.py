@@ -107,6 +107,7 @@ UNFOLD: dict[str, Any] = {
                 _item("Credit ledger", "menu_book", "credits_credittransaction"),
                 _item("Credit holds", "lock_clock", "credits_credithold"),
                 _item("Recurring credits", "event_repeat", "credits_recurringcreditgrant"),
+                _item("Auto top-up", "currency_exchange", "credits_autotopup"),
             ),
             _group(
                 "Alerts",
@@ -117,7 +118,7 @@ UNFOLD: dict[str, Any] = {
                 "Webhooks",
                 _item("Endpoints", "webhook", "webhooks_endpoint"),
                 _item("Deliveries", "outbox", "webhooks_delivery"),
-                _item("Events told", "campaign", "webhooks_event"),
+                _item("Event log", "campaign", "webhooks_event"),
                 _item("Thin events", "notifications", "webhooks_thinevent"),
             ),
             _group(

@@ -31,6 +31,11 @@ def _instant(label: str, help_text: str) -> forms.SplitDateTimeField:
     )
 
 
+def minor_of(amount: Decimal, currency: str) -> Decimal:
+    """Money as people write it, in minor units; units of a meter (without a currency) as they are."""
+    return amount.scaleb(exponent(currency)) if currency else amount
+
+
 class GrantForm(MetadataForm):
     """A new grant: of money where a currency is chosen, else of units of a meter."""
 
@@ -103,7 +108,7 @@ class GrantForm(MetadataForm):
             self.add_error("currency", "Choose a currency, or a meter whose units are granted.")
         elif amount is not None and not amount:
             self.add_error("granted", "Nothing is no grant.")
-        elif amount and currency and (minor := amount.scaleb(exponent(currency))) != int(minor):
+        elif amount and currency and (minor := minor_of(amount, currency)) != int(minor):
             self.add_error("granted", "This is no amount in this currency.")
         return given
 
@@ -111,17 +116,17 @@ class GrantForm(MetadataForm):
         given = self.cleaned_data
         currency = given["currency"]
         return NewGrant(
-            amount=given["granted"].scaleb(exponent(currency)) if currency else given["granted"],
+            amount=minor_of(given["granted"], currency),
             currency=currency,
             meter=given["meter"].pk if given["meter"] else None,
             prices=[price.pk for price in given["only_for"]],
             name=given["name"],
             category=given["category"],
             priority=given["priority"],
-            effective_at=given["effective_at"],
-            expires_at=given["expires_at"],
+            effective_at=given.get("effective_at"),
+            expires_at=given.get("expires_at"),
             metadata=given["metadata"],
-            reason=given["reason"],
+            reason=given.get("reason", ""),
         )
 
 

@@ -12,11 +12,11 @@ from unfold.decorators import display
 from core.admin import VerbAdmin
 from core.admin_filters import DayRangeFilter
 from core.buttons import Button, add_button
-from core.money import format_minor, plain
 from core.panels import Panel, show_on
-from credits.models import CreditGrant, RecurringCreditGrant
+from credits.models import RecurringCreditGrant
 from credits.recurring import cancel_recurring, create_recurring, resume_recurring, update_recurring
 from credits.recurring_admin_forms import RecurringChangeForm, RecurringForm
+from credits.statements import amount_words, scope_words, words_of
 from customers.models import Customer
 from meters.models import Meter
 
@@ -54,7 +54,7 @@ class RecurringCreditGrantAdmin(VerbAdmin):
         ("created_at", DayRangeFilter),
     )
     list_select_related = ("customer", "meter")
-    autocomplete_fields = ("customer",)
+    autocomplete_fields = ("customer", "meter")
     readonly_fields = (
         *("customer", "amount_words", "scope", "category", "priority", "every", "after", "starts_at", "standing"),
         *("next_at", "id", "created_at", "canceled_at"),
@@ -68,13 +68,14 @@ class RecurringCreditGrantAdmin(VerbAdmin):
         ("More", {"classes": ("collapse",), "fields": ("standing", "next_at", "id", "created_at", "canceled_at")}),
     )
     add_fieldsets = (
-        (None, {"fields": ("customer", "name", "amount", "currency", "meter", "prices")}),
+        (None, {"fields": ("customer", "granted", "currency", "meter", "name", "category")}),
         ("When", {"fields": ("interval", "interval_count", "starts_at", "ends_at")}),
         (
             "What becomes of unused credits",
             {"fields": ("rollover", "rollover_fraction", "rollover_max_amount", "lasts_periods")},
         ),
-        ("More", {"classes": ("collapse",), "fields": ("category", "priority", "metadata")}),
+        ("How they are used", {"fields": ("only_for", "priority")}),
+        ("More", {"classes": ("collapse",), "fields": ("metadata",)}),
     )
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[str]:
@@ -88,7 +89,7 @@ class RecurringCreditGrantAdmin(VerbAdmin):
         return super().formfield_for_foreignkey(db_field, request, **kwargs | {"queryset": rows[db_field.name]})
 
     def create(self, form: RecurringForm, formsets: Sequence[Any], *, at: datetime) -> RecurringCreditGrant:
-        return create_recurring(form.cleaned_data["customer"].pk, form.new(), at=at)
+        return create_recurring(form.cleaned_data["customer"].pk, form.recurring(), at=at)
 
     def update(self, row: RecurringCreditGrant, form: RecurringChangeForm, *, at: datetime) -> RecurringCreditGrant:
         changes = form.changes(leave=("metadata",))
@@ -108,18 +109,15 @@ class RecurringCreditGrantAdmin(VerbAdmin):
 
     @display(description="Only for")
     def scope(self, row: RecurringCreditGrant) -> str:
-        return ", ".join(row.prices) or "every metered price"
+        return scope_words(row)
 
     @display(description="Standing", label=LABELS)
     def standing(self, row: RecurringCreditGrant) -> str:
         return standing_of(row)
 
 
-def amount_of(row: RecurringCreditGrant | CreditGrant, *, left: bool = False) -> str:
-    value = row.balance if left and isinstance(row, CreditGrant) else row.amount
-    if row.is_of_money:
-        return format_minor(int(value), row.currency)
-    return f"{plain(value)} {row.meter}"
+def amount_of(row: RecurringCreditGrant) -> str:
+    return words_of(row.amount, row.currency, row.meter)
 
 
 def every_of(row: RecurringCreditGrant) -> str:
@@ -129,12 +127,9 @@ def every_of(row: RecurringCreditGrant) -> str:
 def after_of(row: RecurringCreditGrant) -> str:
     if row.rollover == RecurringCreditGrant.Kind.PERIODS:
         return f"last {row.lasts_periods} periods"
-    if row.rollover == RecurringCreditGrant.Kind.NONE:
-        return "are gone"
     if row.carries is None:
         return "are gone"
-    most = format_minor(int(row.carries), row.currency) if row.is_of_money else f"{plain(row.carries)} {row.meter}"
-    return f"go over once, up to {most}"
+    return f"go over once, up to {words_of(row.carries, row.currency, row.meter)}"
 
 
 def standing_of(row: RecurringCreditGrant) -> str:
@@ -156,8 +151,8 @@ def periods_of(row: RecurringCreditGrant, at: datetime) -> dict[str, Any]:
     past = [
         {
             "grant": grant,
-            "amount": amount_of(grant),
-            "left": amount_of(grant, left=True),
+            "amount": amount_words(grant, grant.amount),
+            "left": amount_words(grant, grant.balance),
             "state": "waits for its invoices" if grant.has_expired(at) and grant.settles_at else grant.state(at),
         }
         for grant in grants

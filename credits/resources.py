@@ -45,6 +45,7 @@ CREDIT_TRANSACTION = register(
         expandable={
             "credit.credits_application_invoice_voided.invoice": "invoice",
             "credit_grant": "billing.credit_grant",
+            "customer": "customer",
             "debit.credits_applied.invoice": "invoice",
             "test_clock": "test_helpers.test_clock",
         },

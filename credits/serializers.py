@@ -204,10 +204,11 @@ class TransactionObject(objects.Object):
     created = objects.UnixTime(source="created_at")
     credit = SideObject(credit=True, of_lines=Type.CREDITS_APPLICATION_INVOICE_VOIDED.value)
     credit_grant = objects.ObjectId(source="grant_id")
+    customer = objects.ObjectId(source="customer_id")  # ours
     debit = SideObject(credit=False, of_lines=Type.CREDITS_APPLIED.value)
     effective_at = objects.UnixTime()
     livemode = objects.Livemode()
-    reason = objects.Text()
+    reason = objects.Text()  # ours
     test_clock = objects.ObjectId(source="customer.test_clock_id")
     type = CreditOrDebit(source="*")
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from django.db.models import Sum, Window
 
 from core.money import format_minor, plain
-from credits.models import CreditGrant, CreditTransaction
+from credits.models import CreditGrant, CreditTransaction, RecurringCreditGrant
 from customers.models import Customer
 from meters.models import Meter
 from pricing.models import Price
@@ -39,7 +39,7 @@ def amount_words(grant: CreditGrant, amount: Decimal) -> str:
     return words_of(amount, grant.currency, grant.meter)
 
 
-def scope_words(grant: CreditGrant) -> str:
+def scope_words(grant: CreditGrant | RecurringCreditGrant) -> str:
     """Which usage a grant pays for."""
     if not grant.prices:
         return "every metered price" if grant.is_of_money else "every price of the meter"

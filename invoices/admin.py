@@ -23,6 +23,7 @@ from core.panels import Panel, show_on
 from customers.models import Customer
 from invoices import credit_note_admin as credit_note_admin  # it enters its pages
 from invoices import settle
+from invoices.auto_top_up_admin import AutoTopUpAdmin as AutoTopUpAdmin  # for Django to find it
 from invoices.drafts import NewInvoice, create_invoice, update_invoice
 from invoices.event_lines import lines_that_read
 from invoices.finalize import finalize_invoice

@@ -45,6 +45,10 @@ class LiveGrant:
         """What is left of it that can be used now: nothing before it begins, and nothing once it has ended."""
         return self.left if self.grant.state(at) == "granted" else Decimal(0)
 
+    def unused(self, at: datetime) -> Decimal:
+        """The same as if nothing were held."""
+        return self.live(at) + self.held if self.grant.state(at) == "granted" else Decimal(0)
+
 
 @dataclass(frozen=True)
 class Spend:

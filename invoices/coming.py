@@ -72,10 +72,12 @@ def coming_invoices(customers: Sequence[Customer], *, at: datetime) -> dict[str,
 def _drafts(customers: Sequence[Customer], at: datetime) -> Iterator[_Planned]:
     by_id = {customer.pk: customer for customer in customers}
     rows = Invoice.objects.drafts().filter(customer__any_of=list(by_id), from_invoice=None, subscription__isnull=False)
+    if not rows.exists():  # as nearly always, and whole invoices are long
+        return
     drafts = list(rows.select_related("subscription").order_by("pk"))
     for draft in drafts:
         draft.customer = by_id[draft.customer_id]
-    for place, wanted in enumerate(wanted_by(drafts) if drafts else []):
+    for place, wanted in enumerate(wanted_by(drafts)):
         assert wanted.invoice is not None, "they are drafts"
         now = wanted.customer.now(at)
         if any(slice_.price.is_metered for slice_ in wanted.slices):

@@ -6,6 +6,8 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
+from django.db.models import prefetch_related_objects
+
 from core.money import plain
 from meters.models import Meter
 from pricing.currency_options import terms_for
@@ -46,10 +48,13 @@ PriceIn = tuple[str, str]  # a price by its id, and a currency
 
 
 def snapshots(wanted: Iterable[PriceIn]) -> dict[PriceIn, PriceSnapshot]:
-    """Snapshots of prices in the currencies in which they are billed, in a few statements."""
+    """Snapshots of prices in the currencies in which they are billed, in a few statements: one, if all of them are
+    without tiers, and in their own currency."""
     pairs = set(wanted)
-    rows = Price.objects.select_related("product", "meter").prefetch_related("tiers", "currency_options__tiers")
-    found = rows.in_bulk([id for id, _ in pairs])
+    found = Price.objects.select_related("product", "meter").in_bulk({id for id, _ in pairs})
+    prefetch_related_objects([price for price in found.values() if price.is_tiered], "tiers")
+    others = {id: found[id] for id, currency in pairs if currency != found[id].currency}
+    prefetch_related_objects(list(others.values()), "currency_options__tiers")
     return {(id, currency): snapshot_of(found[id], currency) for id, currency in pairs}
 
 

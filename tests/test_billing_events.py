@@ -5,14 +5,17 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core.sweep import sweep
+from invoices.close import close_many
 from invoices.credit_note_lines import Asked
 from invoices.credit_notes import issue_credit_note, update_credit_note, void_credit_note
 from invoices.drafts import NewInvoice, create_invoice, delete_invoice, update_invoice
-from invoices.finalize import finalize_invoice
+from invoices.finalize import finalize_invoice, finalize_many
 from invoices.items import NewItem, create_item, delete_item
-from invoices.models import InvoiceItem
+from invoices.models import Invoice, InvoiceItem
 from invoices.reminders import OVERDUE
 from invoices.revise import create_revision
 from invoices.settle import mark_uncollectible, pay_invoice, send_invoice, void_invoice
@@ -34,6 +37,7 @@ from subscriptions.trials import Trial
 from tests import make
 from tests.make import JAN, utc
 from tests.told import changed, of, told, types
+from webhooks.models import Event
 
 pytestmark = pytest.mark.django_db
 DAY = timedelta(days=1)
@@ -271,6 +275,24 @@ def test_what_a_preview_tries_out_is_not_told(seat: Any) -> None:
         preview(given, at=JAN + DAY)
 
     assert types(rehearsed) == []
+
+
+def statements_of_a_renewal(seat: Any, count: int) -> tuple[int, int]:
+    """How many statements it takes to close so many periods at once, and to finalize their invoices."""
+    used = make.price(meter=make.meter(f"meter_{count}"), unit="5")
+    ids = [make.subscribe(make.customer(), seat, used).pk for _ in range(count)]
+    with CaptureQueriesContext(connection) as closing:
+        assert len(close_many(ids, utc(2026, 2, 1))) == count
+    drafts = list(Invoice.objects.filter(subscription__in=ids, status="draft").values_list("pk", flat=True))
+    with CaptureQueriesContext(connection) as finalizing:
+        assert len(finalize_many(drafts, utc(2026, 2, 1, 1))) == count
+    return len(closing), len(finalizing)
+
+
+def test_many_are_told_in_as_many_statements_as_two(seat: Any) -> None:
+    two, nine = (statements_of_a_renewal(seat, count) for count in (2, 9))
+    assert two == nine
+    assert Event.objects.filter(type="invoice.finalized").exclude(data__object__number=None).count() >= 11
 
 
 # What time brings.

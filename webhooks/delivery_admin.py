@@ -21,7 +21,7 @@ from webhooks.models import Event, ThinEvent
 from webhooks.pings import resend
 from webhooks.type_filter import TypeFilter
 
-LABELS = {"Pending": "info", "Delivered": "success", "Failed": "danger", "Canceled": "warning"}
+LABELS = {"Pending": "info", "Delivered": "success", "Failed": "danger", "Canceled": "warning", "Paused": "warning"}
 
 
 class EventTypeFilter(TypeFilter):
@@ -50,7 +50,9 @@ class DeliveryAdmin(ReadOnlyAdmin):
 
     @display(description="Status", ordering="status", label=LABELS)
     def standing(self, row: Delivery) -> str:
-        return row.get_status_display()
+        """Pending ones of an endpoint that is disabled wait for nothing but that."""
+        paused = row.status == Delivery.Status.PENDING and not row.endpoint.is_enabled
+        return "Paused" if paused else row.get_status_display()
 
     @display(description="Event")
     def event(self, row: Delivery) -> SafeString:

@@ -27,7 +27,7 @@ OURS = {
     "billing.meter": {"dimension_payload_keys", "filters"},
     "billing.meter_event_summary": {"dimensions"},
     "billing.credit_balance_summary.balances": {"live_balance"},
-    "billing.credit_balance_transaction": {"reason"},
+    "billing.credit_balance_transaction": {"customer", "reason"},
     "billing.credit_grant": {"recurring_credit_grant", "rolled_over_from"},
     "billing.alert": {
         "channels",

@@ -26,7 +26,7 @@ def test_7_5_each_type_of_row(wire: Wire) -> None:
     check(expired, returned, applied, granted)
 
     base = {"credit_grant": made.id, "livemode": False, "reason": None, "test_clock": one.clock.id}
-    base |= {"object": "billing.credit_balance_transaction", "credit": None, "debit": None}
+    base |= {"customer": one.customer.id, "object": "billing.credit_balance_transaction", "credit": None, "debit": None}
     assert shown(granted) == base | {
         "id": granted.id, "type": "credit", "created": JAN, "effective_at": JAN,
         "credit": {"amount": monetary(200), "credits_application_invoice_voided": None, "type": "credits_granted"},
@@ -55,7 +55,8 @@ def test_7_5_rows_are_expanded(wire: Wire) -> None:
     invoice = one.to_final()
     wire.v1.invoices.void_invoice(invoice.id)
     [returned, applied, _] = calls.list({"credit_grant": made.id}).data
-    found = calls.retrieve(applied.id, {"expand": ["credit_grant", "debit.credits_applied.invoice", "test_clock"]})
+    expand = ["credit_grant", "customer", "debit.credits_applied.invoice", "test_clock"]
+    found = calls.retrieve(applied.id, {"expand": expand})
     check(found)
     assert (found.credit_grant.id, found.debit.credits_applied.invoice.id) == (made.id, invoice.id)
     kind = "credits_application_invoice_voided"

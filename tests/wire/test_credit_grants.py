@@ -31,6 +31,8 @@ def test_7_1_a_grant_with_nothing_but_what_it_needs(wire: Wire) -> None:
         "metadata": {},
         "name": None,
         "priority": 50,
+        "recurring_credit_grant": None,
+        "rolled_over_from": None,
         "test_clock": clock.id,
         "updated": JAN,
         "voided_at": None,
