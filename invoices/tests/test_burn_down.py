@@ -12,13 +12,15 @@ from django.test.utils import CaptureQueriesContext
 from core.sweep import sweep
 from credits.due import EXPIRE
 from credits.grants import NewGrant, create_grant
+from credits.holds import Capture, NewHold, capture_hold, create_hold
 from credits.models import CreditGrant, CreditTransaction
 from customers.models import Customer
 from invoices.burn_down import BurnDown, Spend, burn_down, burn_downs
 from invoices.close import close_period
 from invoices.due import CLOSE, FINALIZE
-from invoices.models import Invoice
+from invoices.models import Invoice, InvoiceLine
 from invoices.thresholds import check_threshold
+from meters.ingest import Record
 from meters.models import Meter
 from pricing.discounts import Owner, set_discounts
 from pricing.models import Price
@@ -242,6 +244,40 @@ def test_at_the_end_of_the_periods_invoices_debit_what_was_shown(seed: int) -> N
         debited[row.grant_id] += row.size
     assert debited == {each.grant.pk: each.used for each in before.grants}
     assert not Invoice.objects.drafts().exists()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_was_held_and_captured_in_full_is_covered_when_it_is_invoiced(seed: int) -> None:
+    """Holds of units by cap 0 until they are declined, captured with exactly so much usage: on the final invoices no
+    more is uncovered than there was before the first of them."""
+    random = Random(1000 + seed)
+    customer, moment, until = _random_customer(random)
+    grant(customer, 3000)
+    before = burn_down(customer, at=moment).spend["usd"].uncovered
+    approved = _held_and_captured(random, customer, moment)
+    assert approved
+    usage = burn_down(customer, at=moment)
+    assert usage.spend["usd"].uncovered <= before
+    drafts = set(Invoice.objects.drafts().values_list("pk", flat=True))
+    known = drafts | set(Invoice.objects.finalized().values_list("pk", flat=True))
+    _let_time_pass(moment, until)
+    lines = InvoiceLine.objects.filter(meter__isnull=False).exclude(invoice__in=known)
+    assert sum(line.amount - line.discount_total - line.credit_total for line in lines) <= before
+
+
+def _held_and_captured(random: Random, customer: Customer, at: datetime) -> int:
+    """How many were approved."""
+    approved = 0
+    for number in range(12):
+        meter = random.choice(list(Meter.objects.all()))
+        hold = create_hold(customer.pk, NewHold(Decimal(random.choice(["1", "9.5", "60"])), meter=meter.pk), at=at)
+        if hold.status == "approved":
+            approved += 1
+            payload = {"stripe_customer_id": customer.pk, "value": str(hold.amount)}
+            record = Record(meter.event_name, payload, f"{hold.pk}-{number}", at)
+            captured = capture_hold(hold.pk, Capture((record,)), at=at)
+            assert captured.captured_amount == hold.amount
+    return approved
 
 
 def _random_customer(random: Random) -> tuple[Customer, datetime, datetime]:

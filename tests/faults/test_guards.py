@@ -9,7 +9,8 @@ from django.apps import apps
 from django.db import IntegrityError, ProgrammingError, connection, models, transaction
 
 from credits.grants import NewGrant, create_grant
-from credits.models import CreditGrant, CreditTransaction, LedgerEntry
+from credits.holds import NewHold, create_hold
+from credits.models import CreditGrant, CreditHold, CreditTransaction, LedgerEntry
 from customers.balance import adjust_balance
 from customers.models import Customer, CustomerBalanceTransaction
 from invoices.close import close_period
@@ -74,6 +75,7 @@ def history() -> None:
     account = with_draft(things)
     adjust_balance(account.customer.pk, -500, currency="usd", at=FEB)
     create_grant(account.customer.pk, NewGrant(Decimal(1), currency="usd", effective_at=MAR), at=FEB)
+    create_hold(account.customer.pk, NewHold(Decimal(10**9), currency="usd"), at=FEB)  # is declined
     finalize_if_due(account.invoice(status="draft").pk, FEB + HOUR)
     void_invoice(account.invoice(billing_reason="subscription_create").pk, at=FEB)
     paid = pay_invoice(subscribed(things).invoice().pk, at=FEB, paid_out_of_band=True)
@@ -105,6 +107,7 @@ HISTORY = [
     (CreditGrant, "true"),
     (CreditTransaction, "true"),
     (LedgerEntry, "true"),
+    (CreditHold, "status <> 'approved'"),
     (CreditNote, "true"),
     (CreditNoteLine, "true"),
     (MeterEvent, "true"),
@@ -156,6 +159,7 @@ def test_history_is_not_deleted(model: type[models.Model], which: str, history: 
         CreditGrant,
         CreditTransaction,
         LedgerEntry,
+        CreditHold,
         CustomerBalanceTransaction,
         MeterEvent,
         PriceTier,
