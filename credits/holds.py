@@ -80,8 +80,8 @@ def create_hold(customer_id: str, new: NewHold, *, at: datetime) -> CreditHold:
 
 
 def decide(customer: Customer, new: NewHold, usage: OpenUsage, *, at: datetime) -> CreditHold:
-    """The same with the usage of a customer as it was read under the lock; `at` is the customer's time."""
-    _check(new)
+    """The same of what makes sense, with the usage of a customer as it was read under the lock; `at` is the customer's
+    time."""
     hold = CreditHold(
         customer=customer,
         currency=new.currency,

@@ -148,7 +148,7 @@ def newest_first(periods: ItemPeriodQuerySet) -> list[ItemPeriod]:
     """Periods by item, newest item first as on Stripe's invoices; of one item in the order of time."""
     found = list(periods.select_related("item").order_by("-item__created_at", "-item_id", "starts_at", "pk"))
     named = {period.price_id for period in found} | {period.item.price_id for period in found}
-    prices = Price.objects.in_bulk(named)
+    prices = Price.objects.select_related("product", "meter").in_bulk(named)
     for period in found:
         period.price, period.item.price = prices[period.price_id], prices[period.item.price_id]
     return found

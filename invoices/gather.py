@@ -113,12 +113,15 @@ def gather(
     if not wanted:
         return []
     prices = snapshots(
-        pair
-        for each in wanted
-        for pair in (
-            *((slice_.price_id, each.currency) for slice_ in each.slices),
-            *((item.price_id, item.currency) for item in (*each.items, *each.added) if item.price_id),
-        )
+        (
+            pair
+            for each in wanted
+            for pair in (
+                *((slice_.price_id, each.currency) for slice_ in each.slices),
+                *((item.price_id, item.currency) for item in (*each.items, *each.added) if item.price_id),
+            )
+        ),
+        known=(slice_.price for each in wanted for slice_ in each.slices if ItemPeriod.price.field.is_cached(slice_)),
     )
     if grants is None:
         grants = grants_with_balance({each.customer.pk for each in wanted if _can_use_credits(each)})

@@ -45,14 +45,19 @@ class PriceSnapshot:
 
 
 PriceIn = tuple[str, str]  # a price by its id, and a currency
+_PARTS: tuple[Any, ...] = (Price.product.field, Price.meter.field)
 
 
-def snapshots(wanted: Iterable[PriceIn]) -> dict[PriceIn, PriceSnapshot]:
+def snapshots(wanted: Iterable[PriceIn], known: Iterable[Price] = ()) -> dict[PriceIn, PriceSnapshot]:
     """Snapshots of prices in the currencies in which they are billed, in a few statements: one, if all of them are
-    without tiers, and in their own currency."""
+    without tiers, and in their own currency; none for prices that are `known` with product and meter."""
     pairs = set(wanted)
-    found = Price.objects.select_related("product", "meter").in_bulk({id for id, _ in pairs})
-    prefetch_related_objects([price for price in found.values() if price.is_tiered], "tiers")
+    found = {price.pk: price for price in known if all(part.is_cached(price) for part in _PARTS)}
+    missing = {id for id, _ in pairs} - found.keys()
+    if missing:
+        found |= Price.objects.select_related("product", "meter").in_bulk(missing)
+    used = {id: found[id] for id, _ in pairs}
+    prefetch_related_objects([price for price in used.values() if price.is_tiered], "tiers")
     others = {id: found[id] for id, currency in pairs if currency != found[id].currency}
     prefetch_related_objects(list(others.values()), "currency_options__tiers")
     return {(id, currency): snapshot_of(found[id], currency) for id, currency in pairs}
