@@ -179,8 +179,8 @@ def top_ups_of(customer: Customer) -> list[tuple[AutoTopUp, Invoice | None]]:
 
 
 def alerts_of(customer: Customer) -> AlertTriggeredQuerySet:
-    """The alerts that fired for the customer, the latest first."""
-    fired: AlertTriggeredQuerySet = customer.triggered_alerts.real()
+    """The alerts about this customer that fired, the latest first. Those about everybody are the company's own."""
+    fired: AlertTriggeredQuerySet = customer.triggered_alerts.real().filter(alert__customer=customer)
     return fired.select_related("alert__meter").order_by("-created_at", "-id")
 
 

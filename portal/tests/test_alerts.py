@@ -55,6 +55,7 @@ def test_an_alert_says_why_it_fired(customer: Customer) -> None:
 
 def test_only_what_is_real_and_the_customers_own_is_shown(customer: Customer) -> None:
     other, meter = make.customer(name="Eve"), make.meter()
+    alert(meter, 10, title="Mine", customer=customer.pk)
     everybody = alert(meter, 10, title="For everybody")
     theirs = alert(meter, 10, title="Of another", customer=other.pk)
     mine = alert(meter, 1000, title="Tried out", customer=customer.pk)
@@ -67,7 +68,7 @@ def test_only_what_is_real_and_the_customers_own_is_shown(customer: Customer) ->
 
     assert page.count('class="row"') == 1
     assert "came to 12;" in page
-    for hidden in (theirs.title, mine.title, "of-the-other", "77"):
+    for hidden in (theirs.title, mine.title, everybody.title, "of-the-other", "77"):
         assert hidden not in page
 
 
