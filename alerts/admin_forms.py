@@ -76,6 +76,8 @@ class AlertForm(VerbForm):
         )
         labels = {"group_by": "Each value of a dimension by itself", "window": "Days to compare with"}
         help_texts = {
+            "title": "What the message says it is about.",
+            "customer": "Empty: all of them.",
             "group_by": "The name of the dimension; the alert then fires once for each of its values.",
             "metadata_key": "Only customers with this key in their metadata,",
             "metadata_value": "and this value.",

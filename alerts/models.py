@@ -57,7 +57,7 @@ class Alert(models.Model):
         INBOX = "inbox", "Inbox of the admin"
 
     id = IdField(prefix="alrt")
-    title = models.CharField(max_length=256, help_text="What the message says it is about.")
+    title = models.CharField(max_length=256)
     alert_type = models.CharField(max_length=40, choices=kind_choices)
     status = models.CharField(max_length=10, choices=Status, default=Status.ACTIVE, editable=False)
     generation = models.PositiveIntegerField(default=1, editable=False)
@@ -78,9 +78,7 @@ class Alert(models.Model):
     )
     dimensions = models.JSONField(default=dict, blank=True)
     group_by = models.CharField(max_length=100, blank=True, default="")
-    customer = models.ForeignKey(
-        Customer, null=True, blank=True, on_delete=models.PROTECT, related_name="alerts", help_text="None: all of them."
-    )
+    customer = models.ForeignKey(Customer, null=True, blank=True, on_delete=models.PROTECT, related_name="alerts")
     metadata_key = models.CharField(max_length=40, blank=True, default="")
     metadata_value = models.CharField(max_length=500, blank=True, default="")
     channels = ArrayField(models.CharField(max_length=10, choices=Channel), default=list)
@@ -142,15 +140,13 @@ class AlertTriggered(models.Model):
     """That an alert fired for a customer. Append-only; only who has seen it is written later.
 
     Once per alert, generation, customer, period, group and threshold: `period_start` is null for an alert that fires
-    once per customer, `group` is the value of a dimension where each is looked at by itself.
+    once per customer, `group` is the value of a dimension where each is looked at by itself. A test may be of nobody.
     """
 
     id = IdField(prefix="alrtt")
     alert = models.ForeignKey(Alert, on_delete=models.PROTECT, related_name="triggered")
     generation = models.PositiveIntegerField()
-    customer = models.ForeignKey(
-        Customer, on_delete=models.PROTECT, related_name="triggered_alerts", null=True, help_text="None: a test."
-    )
+    customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="triggered_alerts", null=True)
     period_start = models.DateTimeField(null=True)
     period_end = models.DateTimeField(null=True)
     group = models.CharField(max_length=200, blank=True, default="", db_default="")
@@ -186,4 +182,4 @@ class AlertTriggered(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.id
+        return f"{self.alert.title}, {self.created_at:%d %b %Y %H:%M}"

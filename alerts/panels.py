@@ -21,14 +21,12 @@ FACTS = {
     "usual": "On a usual day",
     "days": "Days compared with",
     "since": "Silent since",
-    "left": "Left",
-    "granted": "Granted",
-    "uncovered": "Not paid by credit",
     "subscription": "Subscription",
     "period_start": "Period from",
     "period_end": "Period to",
     "taken_at": "Read at",
 }
+TIMES = {"since", "period_start", "period_end", "taken_at"}
 
 
 def show() -> None:
@@ -64,7 +62,7 @@ def why_of(row: AlertTriggered, at: datetime) -> dict[str, Any]:
         ("Value", amount_of(alert, row.value)),
         ("Threshold", amount_of(alert, row.threshold)),
     ]
-    facts += [(label, why[name]) for name, label in FACTS.items() if why.get(name) is not None]
+    facts += [(label, _fact(name, why[name])) for name, label in FACTS.items() if why.get(name) is not None]
     if row.group:
         facts.append((alert.group_by, row.group))
     events = _events(row)
@@ -75,6 +73,10 @@ def why_of(row: AlertTriggered, at: datetime) -> dict[str, Any]:
         "events": [{"event": event, "value": plain(event.value)} for event in events],
         "new_events": why.get("new_events", 0),
     }
+
+
+def _fact(name: str, value: Any) -> Any:
+    return f"{datetime.fromisoformat(value):%d %b %Y %H:%M:%S}" if name in TIMES else value
 
 
 def _events(row: AlertTriggered) -> Iterable[MeterEvent]:

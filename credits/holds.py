@@ -21,7 +21,6 @@ from credits.consumers import OpenUsage, Standing, consumers
 from credits.grants import lock_live
 from credits.models import CreditHold
 from credits.scope import check_prices
-from customers import watch
 from customers.locks import lock_customer
 from customers.models import Customer
 from meters.ingest import Accepted, Record, ingest
@@ -78,9 +77,7 @@ def create_hold(customer_id: str, new: NewHold, *, at: datetime) -> CreditHold:
     with transaction.atomic():
         customer = lock_live(customer_id)
         usage = consumers().open_usage([customer], at=at)[customer.pk]
-        hold = decide(customer, new, usage, at=customer.now(at))
-        watch.touch([customer.pk], at=at)
-        return hold
+        return decide(customer, new, usage, at=customer.now(at))
 
 
 def decide(customer: Customer, new: NewHold, usage: OpenUsage, *, at: datetime) -> CreditHold:

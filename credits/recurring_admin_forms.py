@@ -69,7 +69,12 @@ class RecurringForm(GrantForm):
     class Meta:
         model = RecurringCreditGrant
         fields = ("customer", "name", "meter", "category", "interval", "interval_count", "rollover", "metadata")
-        help_texts = {"meter": "For credits in units of it."}
+        labels = {"interval": "Every", "interval_count": "How many of these", "rollover": "At the end of a period"}
+        help_texts = {"meter": "For credits in units of it.", "interval_count": "3 with month: every quarter."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["interval"].initial = RecurringCreditGrant.Interval.MONTH
 
     def clean(self) -> dict[str, Any]:
         given = super().clean()

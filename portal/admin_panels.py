@@ -63,5 +63,5 @@ def _bars(balance: Balance) -> BarChart | None:
     return bar_chart([(mark.label, mark.left) for mark in marks], written=[mark.words for mark in marks])
 
 
-show_on(Customer, Panel("Credits now", "portal/admin/_credits.html", credits_of, order=54))
+show_on(Customer, Panel("Credits day by day", "portal/admin/_credits.html", credits_of, order=54))
 show_on(Customer, Panel("Usage by dimensions", "portal/admin/_dimensions.html", dimensions_of, order=15))

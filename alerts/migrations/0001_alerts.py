@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
             name='Alert',
             fields=[
                 ('id', core.ids.IdField(db_collation='C', editable=False, max_length=64, prefix='alrt', primary_key=True, serialize=False)),
-                ('title', models.CharField(help_text='What the message says it is about.', max_length=256)),
+                ('title', models.CharField(max_length=256)),
                 ('alert_type', models.CharField(choices=alerts.models.kind_choices, max_length=40)),
                 ('status', models.CharField(choices=[('active', 'Active'), ('inactive', 'Inactive'), ('archived', 'Archived')], default='active', editable=False, max_length=10)),
                 ('generation', models.PositiveIntegerField(default=1, editable=False)),
@@ -40,7 +40,7 @@ class Migration(migrations.Migration):
                 ('created_at', models.DateTimeField(editable=False)),
                 ('activated_at', models.DateTimeField(editable=False)),
                 ('archived_at', models.DateTimeField(editable=False, null=True)),
-                ('customer', models.ForeignKey(blank=True, help_text='None: all of them.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='alerts', to='customers.customer')),
+                ('customer', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='alerts', to='customers.customer')),
                 ('meter', models.ForeignKey(blank=True, limit_choices_to={'hidden': False}, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='alerts', to='meters.meter')),
             ],
             options={
@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
                 ('seen_at', models.DateTimeField(null=True)),
                 ('seen_by', models.CharField(blank=True, db_default='', default='', max_length=150)),
                 ('alert', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='triggered', to='alerts.alert')),
-                ('customer', models.ForeignKey(help_text='None: a test.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='triggered_alerts', to='customers.customer')),
+                ('customer', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='triggered_alerts', to='customers.customer')),
             ],
             options={
                 'verbose_name': 'triggered alert',

@@ -18,7 +18,7 @@ def usage_alert(meter: Meter, threshold: int, *, customer: Customer | None = Non
 
 def alert(alert_type: str, threshold: Any, *, at: datetime | None = None, **fields: Any) -> Alert:
     given = {"title": "Much", "recurrence": "one_time", "channels": [*Alert.Channel], "emails": ["ops@example.com"]}
-    return create_alert(alert_type=alert_type, threshold=threshold, at=at or clock.now(), **(given | fields))
+    return create_alert(alert_type=alert_type, threshold=Decimal(threshold), at=at or clock.now(), **(given | fields))
 
 
 def send(customer: Customer, *values: str, meter: Meter, at: datetime | None = None, **payload: str) -> None:

@@ -5,12 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from alerts import sweep
+from alerts import sweep, tasks
 from alerts.lifecycle import snooze_alert
 from alerts.tests.making import alert, fired, send, usage_alert
 from core import clock
 from credits.grants import NewGrant, create_grant, void_grant
 from credits.holds import NewHold, create_hold
+from customers import watch
 from customers.models import WatchMark
 from meters.models import MeterEvent
 from tests import make
@@ -105,14 +106,14 @@ def test_credit_that_is_taken_away_fires_with_the_next_sweep(ada, meter, subscri
     assert not WatchMark.objects.exists()
 
 
-def test_credit_that_is_set_aside_counts_as_gone(ada, meter, subscribed, now):
+def test_credit_that_is_only_set_aside_is_still_there(ada, meter, subscribed, now):
     grant(ada, 1000, now)
     low = alert("credit_balance_threshold", 500, currency="usd", customer=ada.pk)
-    sweep.evaluate_marked(clock.now())
-    assert fired() == []
     create_hold(ada.pk, NewHold(amount=Decimal(600), currency="usd"), at=clock.now())
-    sweep.evaluate_marked(clock.now())
-    assert fired(low) == [(ada.pk, Decimal(400))]
+    send(ada, "240", meter=meter)
+    assert fired() == []
+    send(ada, "10", meter=meter)
+    assert fired(low) == [(ada.pk, Decimal(500))]
 
 
 def test_total_of_the_coming_invoice(ada, meter, now):
@@ -189,3 +190,12 @@ def test_waking_one_alert_does_not_fire_another_without_usage(ada, meter, now):
     snooze_alert(sleeper.pk, until=now)
     sweep.evaluate_marked(now + HOUR)
     assert fired() == []
+
+
+def test_the_tasks_of_the_worker(ada, meter, now):
+    silent = alert("no_usage", 1, meter=meter.pk, at=now - DAY)
+    over = usage_alert(meter, 1, customer=ada)
+    watch.mark([ada.ref], at=now, of_usage=True)
+    tasks.evaluate_marked_customers()
+    tasks.evaluate_timed_alerts()
+    assert (len(fired(silent)), fired(over), WatchMark.objects.count()) == (1, [], 0)

@@ -13,12 +13,18 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from alerts.fire import try_out
+from alerts.tests.making import usage_alert
 from api.keys import create_api_key
 from billing_project.schedule import sync_schedule
 from core import clock
 from core.admin import PageAdmin
 from core.mail import write_mail
+from credits.grants import NewGrant, create_grant
+from credits.holds import NewHold, create_hold
+from credits.recurring import NewRecurring, create_recurring
 from customers.models import Customer
+from invoices.auto_top_ups import NewAutoTopUp, create_auto_top_up
 from invoices.close import close_period
 from invoices.credit_note_draft import Asked
 from invoices.credit_notes import issue_credit_note
@@ -84,6 +90,17 @@ def business(admin_user: User) -> None:
     issue_credit_note(Invoice.objects.filter(status="open").first().pk, Asked(amount=100), at=JAN)
     late_and_scheduled(calls)
     told()
+    prepaid(make.customer(), calls)
+
+
+def prepaid(customer: Customer, meter: Meter) -> None:
+    """Credits granted, coming again, set aside and topped up, and an alert on them that has fired."""
+    five = NewGrant(Decimal(500), currency="usd")
+    create_grant(customer.pk, five, at=clock.now())
+    create_recurring(customer.pk, NewRecurring(five, "month"), at=clock.now())
+    create_hold(customer.pk, NewHold(Decimal(100), currency="usd"), at=clock.now())
+    create_auto_top_up(customer.pk, NewAutoTopUp("usd", 100, 1000), at=clock.now())
+    try_out(usage_alert(meter, 5, customer=customer), at=clock.now())
 
 
 def told() -> None:
@@ -172,6 +189,7 @@ def fill(count: int) -> None:
         record_thin_event("a.b", at=JAN)
         record("a.b", "customer", customer, at=JAN)
         discounted(f"c{customer.pk[4:]}", customer)
+        prepaid(customer, meter)
         if n < 6:
             told()
 
@@ -209,7 +227,7 @@ def test_the_dashboard_shows_the_figures(business: None, admin_client: Client) -
     assert stats == {
         "Open invoices": 1,
         "Drafts waiting": 1,
-        "Customers": 2,
+        "Customers": 3,
         "Active subscriptions": 2,
         "Periods overdue for closing": 0,
         "Test clocks advancing": 0,

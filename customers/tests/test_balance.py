@@ -87,7 +87,7 @@ def test_many_customers_in_as_many_statements_as_one(django_assert_num_queries: 
     ]
     changes.append(BalanceChange(customers[0].pk, 7, Type.INVOICE_OVERPAID, JAN))
 
-    with django_assert_num_queries(10):  # seven of them tell what has become of the customers
+    with django_assert_num_queries(11):  # eight of them tell what has become of the customers
         ends = change_balances(changes)
 
     assert ends == {customer.pk: number - 5 for number, customer in enumerate(customers)} | {customers[0].pk: 102}

@@ -309,7 +309,8 @@ def test_thresholds_that_are_taken_away_bill_nothing() -> None:
     assert [invoice.total for invoice in invoices()] == [1000]
 
 
-def test_a_clock_is_looked_at_where_it_stops_and_while_it_rests() -> None:
+def test_a_clock_is_looked_at_where_it_stops_and_while_it_rests(settings: Any) -> None:
+    settings.INVOICE_UPCOMING_DAYS = 0  # or it would stop at once, to tell of the invoice to come
     clock = make.clock()
     customer = make.customer(on=clock)
     subscription = make.subscribe(customer, make.price(meter=make.meter(), unit="1"), terms=amount(500))

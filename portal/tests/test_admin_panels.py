@@ -46,7 +46,7 @@ def test_a_customer_shows_its_usage_by_dimensions(admin_client: Client) -> None:
 def test_a_customer_shows_how_its_credits_come_down(admin_client: Client) -> None:
     clock = make.clock()
     customer = make.customer(on=clock)
-    assert "Credits now" not in page(admin_client, customer)
+    assert "Credits day by day" not in page(admin_client, customer)
     make.subscribe(customer, make.price(meter=make.meter(), unit="5"))
     create_grant(customer.pk, NewGrant(Decimal(2000), currency="usd"), at=JAN)
     make.move(clock, JAN + 10 * DAY)

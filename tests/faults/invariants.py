@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from django.db.models import Sum
 
-from credits.models import CreditTransaction, LedgerEntry
+from credits.models import CreditTransaction, LedgerEntry, TopUp
 from customers.models import Customer, CustomerBalanceTransaction
 from invoices.models import Invoice, InvoiceLine
 from meters.usage import usage
@@ -32,6 +32,8 @@ def violations(customer: Customer) -> list[str]:
         _applied,
         _credits,
         _credits_applied,
+        _carried_over,
+        _bought,
     )
     invoices = Invoice.objects.filter(customer=customer)
     all_of_them = list(invoices.prefetch_related("lines__meter", "lines__item_period").order_by("created_at", "pk"))
@@ -209,3 +211,28 @@ def _credits_applied(customer: Customer, invoices: Invoices) -> Iterator[str]:
     for key in {*booked, *told}:
         if booked[key] != told[key]:
             yield f"{key}: the ledger has {booked[key]}, the line {told[key]}"
+
+
+def _carried_over(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    """What went over into a period had expired in the one before it, and nothing was carried while it waits."""
+    for grant in customer.credit_grants.filter(rolled_over_from__isnull=False).select_related("rolled_over_from"):
+        source = grant.rolled_over_from
+        assert source is not None, "selected"
+        expired = -sum(row.amount for row in source.transactions.filter(type=CreditTransaction.Type.CREDITS_EXPIRED))
+        if source.settles_at or source.balance or grant.amount > expired:
+            yield f"{grant.pk} has {grant.amount}, of {source.pk} {expired} had expired and {source.balance} is left"
+
+
+def _bought(customer: Customer, invoices: Invoices) -> Iterator[str]:
+    """A purchase is paid, with a grant, where its invoice is; one at a time waits, and its invoice is open."""
+    by_id = {invoice.pk: invoice for invoice in invoices}
+    top_ups = list(TopUp.objects.filter(auto_top_up__customer=customer).select_related("grant"))
+    for top_up in top_ups:
+        invoice = by_id[top_up.invoice]
+        wanted = {"open": "awaiting_payment", "paid": "paid", "void": "failed", "uncollectible": "failed"}
+        if top_up.status != wanted[invoice.status] and not invoice.pre_payment_credit_notes_amount:
+            yield f"{top_up.pk} is {top_up.status}, its invoice {invoice.status}"
+        if top_up.grant is not None and top_up.grant.amount > top_up.amount:
+            yield f"{top_up.pk} has bought {top_up.amount}, and brought {top_up.grant.amount}"
+    waiting = Counter(top_up.auto_top_up_id for top_up in top_ups if top_up.status == TopUp.Status.AWAITING_PAYMENT)
+    yield from (f"{id} has {count} purchases that wait" for id, count in waiting.items() if count > 1)

@@ -145,6 +145,9 @@ def test_our_kinds(wire: Wire) -> None:
         "usage_threshold": {"gte": 3, "meter": meter.id, "recurrence": "per_period", "dimensions": {"model": "a"}},
         "usage_growth": {"gte_percent": 200, "meter": meter.id, "recurrence": "per_period"},
         "no_usage": {"gte_hours": 48, "meter": meter.id, "recurrence": "per_period"},
+        "spend_threshold": {"gte": 100, "currency": "eur", "recurrence": "per_period"},
+        "invoice_total_threshold": {"gte": 100, "currency": "eur", "recurrence": "one_time"},
+        "credit_balance_threshold": {"lte_percent": 10, "currency": "eur", "recurrence": "one_time"},
     }.items():
         alert = wire.v1.billing.alerts.create({"title": kind, "alert_type": kind, kind: terms, "channels": ["inbox"]})
         shown = json.loads(alert.last_response.body)

@@ -92,6 +92,7 @@ def test_7_1_the_list_is_of_one_customer_or_of_all_in_real_time(wire: Wire) -> N
     assert elsewhere in everything
     assert not everything & set(made)
     assert calls.list({"customer": "cus_none"}).data == []
+    assert calls.list({"customer": other.id, "recurring_credit_grant": "rcg_none"}).data == []
 
 
 def test_7_1_expire_removes_what_is_left(wire: Wire) -> None:

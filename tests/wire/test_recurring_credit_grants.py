@@ -82,8 +82,7 @@ def test_the_official_client_sees_the_grants_of_each_period(wire: Wire) -> None:
     first = next(row for row in grants.data if row.expires_at == FEB)
     carried = next(row for row in grants.data if row.amount.monetary.value == 500)
     assert (carried.rolled_over_from, carried.recurring_credit_grant) == (first.id, made["id"])
-    asked = wire.client.raw_request("get", "/v1/billing/credit_grants", recurring_credit_grant=made["id"])
-    assert len(json.loads(asked.body)["data"]) == 3
+    assert len(wire.v1.billing.credit_grants.list({"recurring_credit_grant": made["id"]}).data) == 3
 
 
 def test_units_of_a_meter_that_last_two_weeks(wire: Wire) -> None:
