@@ -73,6 +73,7 @@ def create_hold(customer_id: str, new: NewHold, *, at: datetime) -> CreditHold:
 
     Raises ResourceMissing (customer, price, meter), InvalidRequest. Locks the customer.
     """
+    _check(new)
     with transaction.atomic():
         customer = lock_live(customer_id)
         usage = consumers().open_usage([customer], at=at)[customer.pk]
