@@ -62,7 +62,7 @@ MAY_CHANGE = {
         "metadata",
     },
     CreditNote: {"memo", "metadata"},
-    CreditGrant: {"expires_at", "voided_at", "metadata", "updated_at"},
+    CreditGrant: {"expires_at", "settles_at", "voided_at", "metadata", "updated_at"},
     CustomerBalanceTransaction: {"description", "metadata"},
     Price: {"active", "late_usage", "nickname", "lookup_key", "metadata", "tax_behavior"},
 }
