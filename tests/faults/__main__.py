@@ -98,10 +98,13 @@ def main() -> int:
     crowded.add_argument("--customers", type=int, default=200)
     crowded.add_argument("--kills", type=int, default=6)
     commands.add_parser("pauses", help="stop each verb at each of its steps while each other one runs")
+    commands.add_parser("steps", help="crash and pause at every step, where the tests try every fifth")
     commands.add_parser("controls", help="wrong ways to take events in, each of which has to be found out")
     options = parser.parse_args()
     if options.command == "pauses":
         return run_tests("tests/faults/test_pauses.py", "-n", "2")
+    if options.command == "steps":
+        return run_tests("tests/faults", "-n", "2", "-k", "step or wallet or hold or crash")
     if options.command == "controls":
         return run_tests("tests/faults", "-k", "control", "-v")
     environment = {"INVOICE_GRACE_SECONDS": "1", "WEB_WORKERS": "2"}

@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,10 @@ from django.db import connection, connections
 Verb = Callable[[], Any]
 LONGEST_WAIT = 5.0  # seconds; whoever waits longer for a lock waits for ever
 BEFORE_COMMIT, AFTER_COMMIT = "before COMMIT", "after COMMIT"
+# `FAULTS=all` (`script/faults steps`) tries every step; else every so many, and those around each COMMIT where the steps
+# are known beforehand.
+ALL = os.environ.get("FAULTS") == "all"
+STRIDE = 1 if ALL else 5
 
 
 class Crash(BaseException):
@@ -48,6 +52,12 @@ def each_step(act: Callable[[int, str], None]) -> Iterator[None]:
             yield
     finally:
         del real.commit
+
+
+def tried(steps: Sequence[str]) -> list[int]:
+    """The numbers of the steps that a test tries."""
+    around = {number for number, what in enumerate(steps, start=1) if what in (BEFORE_COMMIT, AFTER_COMMIT)}
+    return sorted({*range(1, len(steps) + 1, STRIDE), *around})
 
 
 def steps_of(verb: Verb) -> list[str]:

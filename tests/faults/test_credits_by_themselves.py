@@ -1,10 +1,9 @@
 """Credits that come by themselves, recurring and bought: nothing doubles or is lost, whoever dies and whoever races.
 
-`FAULTS=all` tries every step; else every third one, and those around COMMIT.
+`FAULTS=all` tries every step.
 """
 
 import itertools
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from invoices.top_ups import TOP_UPS, check_top_up
 from pricing.models import Price
 from tests import make
 from tests.faults.invariants import violations
-from tests.faults.steps import at_once, crash_at, run_pair, steps_of
+from tests.faults.steps import STRIDE, at_once, crash_at, run_pair, steps_of, tried
 from tests.make import JAN, utc
 from webhooks.models import Event
 
@@ -42,7 +41,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 FEB = utc(2026, 2, 1)
 HOUR = timedelta(hours=1)
 THREADS = 8
-EVERY = 1 if os.environ.get("FAULTS") == "all" else 3
 
 
 @dataclass
@@ -149,7 +147,7 @@ def test_a_crash_before_any_step_changes_nothing_in_the_end(case: Case, calls: P
     steps = steps_of(lambda: case.act(alone))
     wanted = picture(alone.customer)
     found: dict[int, Any] = {}
-    for number in sorted({*range(1, len(steps), EVERY), len(steps) - 1, len(steps)}):
+    for number in tried(steps):
         built = case.build(calls)
         assert crash_at(number, lambda built=built: case.act(built))
         case.recover(built)
@@ -186,7 +184,7 @@ def outcomes(
 ) -> Counter[Any]:
     """How the pair ends with the first one stopped before each of its steps."""
     found: Counter[Any] = Counter()
-    for number in itertools.count(1, EVERY):
+    for number in itertools.count(1, STRIDE):
         built = build()
         runs = run_pair(lambda built=built: first(built), lambda built=built: second(built), before=number)
         if runs is None:
@@ -242,7 +240,7 @@ def test_what_goes_over_is_what_the_last_invoice_has_left(calls: Price) -> None:
     for first, second in ((finalize, settle), (settle, finalize)):
         found = outcomes(first, second, lambda: with_draft(calls), lambda built: str(ends(built)))
         assert set(found) == {str((700, [700]))}
-        assert found.total() > 10 // EVERY
+        assert found.total() > 10 // STRIDE
 
 
 def test_control_a_rest_that_does_not_wait_for_the_invoice_is_caught(

@@ -1,5 +1,6 @@
 """Holds under threads that race and processes that die; with two controls, each of which has to overspend."""
 
+import itertools
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -21,7 +22,7 @@ from meters.ingest import Record
 from meters.models import Meter, MeterEvent
 from tests import make
 from tests.faults.invariants import violations
-from tests.faults.steps import Verb, at_once, crash_at, run_pair
+from tests.faults.steps import STRIDE, Verb, at_once, crash_at, run_pair
 from tests.make import JAN, utc
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -124,9 +125,8 @@ WANTED = {"hold": ("approved", 0), "capture": ("captured", 2), "release": ("rele
 @pytest.mark.parametrize("name", WANTED)
 def test_a_crash_before_any_step_changes_nothing_in_the_end(name: str, record_property: Callable[..., None]) -> None:
     """Whoever asked asks again: there is one hold then, and the usage of a capture once."""
-    number, found = 0, {}
-    while True:
-        number += 1
+    found = {}
+    for number in itertools.count(1, STRIDE):
         customer, meter = wallet()
         verb, done = _verb(name, customer, meter)
         if not crash_at(number, verb):

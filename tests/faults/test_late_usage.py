@@ -18,7 +18,7 @@ from meters.models import MeterEvent
 from tests import make
 from tests.faults.accounts import FEB, HOUR, Account, Catalog, catalog, differences, picture, subscribed
 from tests.faults.invariants import violations
-from tests.faults.steps import at_once, crash_at
+from tests.faults.steps import STRIDE, at_once, crash_at
 from tests.make import JAN
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,7 +71,7 @@ def test_a_crash_before_any_step_changes_nothing_in_the_end(rule: str, verb: Cal
     verb(whole)
     wanted = corrected_picture(whole)
     found: dict[int, list[str]] = {}
-    for number in itertools.count(1):
+    for number in itertools.count(1, STRIDE):
         account = late(things, rule)
         if not crash_at(number, lambda account=account: verb(account)):
             break

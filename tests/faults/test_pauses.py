@@ -4,7 +4,6 @@
 and the others one or two steps on their way.
 """
 
-import os
 from collections.abc import Callable
 from datetime import timedelta
 from itertools import product
@@ -32,11 +31,10 @@ from tests import make
 from tests.faults import broken
 from tests.faults.accounts import FEB, HOUR, MAR, Account, Catalog, catalog, subscribed, with_draft
 from tests.faults.invariants import violations
-from tests.faults.steps import Verb, run_pair, steps_of
+from tests.faults.steps import ALL, Verb, run_pair, steps_of
 from tests.make import JAN
 
 pytestmark = pytest.mark.django_db(transaction=True)
-ALL = os.environ.get("FAULTS") == "all"
 SECOND = timedelta(seconds=1)
 
 

@@ -4,6 +4,7 @@ Each race is run in three versions: with the lock first, as the product has it; 
 the read. The last two have to be seen to fail, first by the rules of the database and without these by a wrong ledger.
 """
 
+import itertools
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ from tests import make
 from tests.faults import broken, wallets
 from tests.faults.accounts import FEB, HOUR
 from tests.faults.invariants import violations
-from tests.faults.steps import Run, Verb, at_once, crash_at, run_pair, steps_of
+from tests.faults.steps import STRIDE, Run, Verb, at_once, crash_at, run_pair, steps_of
 from tests.faults.wallets import Wallet, calls, wallet
 from tests.make import JAN
 
@@ -73,7 +74,7 @@ def test_a_pause_before_any_step_lets_nothing_wrong_through(race: Verbs) -> None
     price = calls()
     count = len(steps_of(race(wallet(price))[0]))
     found: dict[int, Any] = {}
-    for number in range(1, count + 1):
+    for number in range(1, count + 1, STRIDE):
         one = wallet(price)
         first, second = race(one)[:2]
         runs = run_pair(first, second, before=number)
@@ -144,9 +145,8 @@ def after_a_death(act: Callable[[Wallet], Any], price: Price) -> tuple[int, dict
     """Die before each step, then do it again as whoever calls would: (points, what is wrong after which)."""
     alone = wallet(price)
     act(alone)
-    wanted, number, found = (alone.rows(), alone.invoices()), 0, {}
-    while True:
-        number += 1
+    wanted, found = (alone.rows(), alone.invoices()), {}
+    for number in itertools.count(1, STRIDE):
         one = wallet(price)
         if not crash_at(number, lambda one=one: act(one)):
             return number - 1, found
@@ -156,6 +156,7 @@ def after_a_death(act: Callable[[Wallet], Any], price: Price) -> tuple[int, dict
         got = one.rows(), one.invoices()
         if wrong := before + violations(one.customer) + ([] if got == wanted else [f"{got} is not {wanted}"]):
             found[number] = wrong
+    raise AssertionError("not reached")
 
 
 ACTS: dict[str, Callable[[Wallet], Any]] = {
@@ -184,9 +185,8 @@ def shorten(one: Wallet) -> None:
 
 def test_a_crash_while_an_invoice_is_made_void_gives_back_once() -> None:
     price = calls()
-    number, found = 0, {}
-    while True:
-        number += 1
+    found = {}
+    for number in itertools.count(1, STRIDE):
         one = wallet(price, granted=200, drafts=1)
         finalize_if_due(one.drafts[0], DUE)
         void = lambda one=one: void_invoice(one.drafts[0], at=DUE + HOUR)  # noqa: E731
