@@ -14,8 +14,8 @@ from django.db import connection, connections
 Verb = Callable[[], Any]
 LONGEST_WAIT = 5.0  # seconds; whoever waits longer for a lock waits for ever
 BEFORE_COMMIT, AFTER_COMMIT = "before COMMIT", "after COMMIT"
-# `FAULTS=all` (`script/faults steps`) tries every step; else every so many, and those around each COMMIT where the steps
-# are known beforehand.
+# `FAULTS=all` (`script/faults steps`) tries every step; else every so many, and those around each COMMIT where it is
+# known beforehand which these are.
 ALL = os.environ.get("FAULTS") == "all"
 STRIDE = 1 if ALL else 5
 
