@@ -17,6 +17,7 @@ from rest_framework import serializers
 from api.lists import envelope
 from core.money import plain
 
+KEPT = "kept"  # in the context of who shows many objects: what is repeated in them
 NULLABLE_STRING: Mapping[str, Any] = {"type": ["string", "null"]}
 
 
@@ -48,6 +49,22 @@ class Object(serializers.Serializer):  # type: ignore[type-arg]
                     continue
             shown[name] = None if value is None else field.to_representation(value)
         return shown
+
+
+class Repeated(Object):
+    """An object that stands in many others, as a price does: who shows these together may keep it, and show it once."""
+
+    def to_representation(self, instance: Any) -> Any:
+        kept = self.context.get(KEPT)
+        if kept is None:
+            return self.shown(instance)
+        key = type(self), instance.pk
+        if key not in kept:
+            kept[key] = self.shown(instance)
+        return kept[key]
+
+    def shown(self, instance: Any) -> Any:
+        return super().to_representation(instance)
 
 
 _NOT_FOUND = object()

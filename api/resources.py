@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Model, QuerySet
 
-from api.objects import Object
+from api.objects import KEPT, Object
 from api.search_fields import Field
 from core.errors import NotFound
 
@@ -124,9 +124,10 @@ def _first(rows: QuerySet[Any], id: str) -> Any:
     return rows.filter(pk=id).first() if readable else None
 
 
-def render(resource: Resource, rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """The wire objects of `rows`, nothing expanded."""
-    shape = _shape(resource.serializer)
+def render(resource: Resource, rows: Sequence[Any], *, shared: bool = False) -> list[dict[str, Any]]:
+    """The wire objects of `rows`, nothing expanded. `shared`: what several of them hold may be the same object, which
+    the caller then leaves as it is."""
+    shape = _shape(resource.serializer, {KEPT: {}} if shared else {})
     shown = [shape.to_representation(row) for row in rows]
     for field_name, read in _filled.get(resource.name, {}).items():
         values = read([one["id"] for one in shown]) if shown else {}
@@ -143,13 +144,13 @@ class _Shapes(threading.local):
 _shapes = _Shapes()
 
 
-def _shape(serializer: type[Object]) -> Object:
+def _shape(serializer: type[Object], context: dict[str, Any]) -> Object:
     """One for all objects of a kind that a thread shows, as to make it takes longer than to show one; what it has
     learned of those before (its context) it forgets."""
     shape = _shapes.of.get(serializer)
     if shape is None:
         shape = _shapes.of[serializer] = serializer()
-    shape._context = {}
+    shape._context = context
     return shape
 
 

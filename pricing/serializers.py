@@ -217,7 +217,7 @@ class TransformQuantityObject(objects.Object):
         return super().to_representation(instance) if instance.transform_divide_by else None
 
 
-class PriceObject(objects.Object):
+class PriceObject(objects.Repeated):
     id = objects.Text()
     object = objects.Const("price")
     active = objects.Boolean()
@@ -240,7 +240,7 @@ class PriceObject(objects.Object):
     unit_amount_decimal = objects.DecimalString()
 
 
-class PlanObject(objects.Object):
+class PlanObject(objects.Repeated):
     """The older name of a recurring price; subscription items still carry one beside their price."""
 
     id = objects.Text()
@@ -264,8 +264,8 @@ class PlanObject(objects.Object):
     trial_period_days = objects.Const(None)
     usage_type = objects.Text()
 
-    def to_representation(self, instance: Price) -> Any:
-        return without_unused(instance, super().to_representation(instance))
+    def shown(self, instance: Price) -> Any:
+        return without_unused(instance, super().shown(instance))
 
 
 class TierObject(objects.Object):

@@ -132,7 +132,7 @@ def snapshots(resource: str, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         return {}
     kind = resources.get(resource)
     rows = list(kind.rows().filter(pk__any_of=list(ids)))
-    shown = _as_read(resources.render(kind, rows))
+    shown = _as_read(resources.render(kind, rows, shared=True))
     return {row.pk: one for row, one in zip(rows, shown, strict=True)}
 
 
