@@ -57,7 +57,7 @@ def test_a_restricted_key_with_limits(admin_client: Client) -> None:
 
 
 def test_the_boxes_of_a_secret_key_mean_nothing(admin_client: Client) -> None:
-    assert fields_of(admin_client, ADD)["permissions"] == "meter_events:write"  # checked, and hidden
+    assert fields_of(admin_client, ADD)["permissions"] == ["meter_events:write"]  # checked, and hidden
     submit(admin_client, ADD, name="All")
     assert ApiKey.objects.get().kind == "secret"
 

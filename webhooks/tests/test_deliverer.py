@@ -168,11 +168,13 @@ def test_it_ends_soon_when_told_to_and_takes_nothing_more(start: Start, customer
 def test_it_comes_back_when_its_connections_are_cut(start: Start, customer: Customer) -> None:
     with receiver() as there, connection.cursor() as cursor:
         endpoint(there.url, "customer.updated", at=clock.now())
+        began = clock.now()  # only what has connected since is the deliverer's
         process = start()
         for number in (1, 2, 3):
             cursor.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_start > %s",
+                [began],
             )
             tell(customer)
             there.wait_for(number, 120)

@@ -14,7 +14,7 @@ from meters.lifecycle import create_meter, deactivate_meter, rename_meter
 from meters.tests.rotation import run as run_sql
 from tests import make
 
-LISTENING = "query ~ '^LISTEN countinghouse' AND pid <> pg_backend_pid()"
+LISTENING = "query = 'LISTEN countinghouse_changes' AND pid <> pg_backend_pid()"
 
 
 class Heard:
