@@ -17,7 +17,7 @@ from subscriptions.models import ItemPeriod
 from subscriptions.parking import park_subscription
 from subscriptions.subscribe import MAX_ITEMS
 
-BATCH = 1000  # closed or finalized in one transaction
+BATCH = 250  # closed or finalized in one transaction; the snapshots of their events are in memory together
 
 
 def _next_close(clock: str | None) -> datetime | None:
