@@ -80,7 +80,7 @@ def ask_silence(pairs: Sequence[Pair], at: datetime) -> list[Ask]:
     asks = []
     for pair, last in zip(pairs, _last_usage(pairs), strict=True):
         start = max(last, pair.alert.activated_at)
-        if at - start >= timedelta(hours=float(pair.alert.threshold)):
+        if at - start >= timedelta(seconds=int(pair.alert.threshold * 3600)):
             key = Period(start, start) if pair.alert.recurrence == Alert.Recurrence.PER_PERIOD else None
             asks.append(Ask(pair, Period(start, at), key))
     return asks
