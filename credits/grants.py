@@ -14,7 +14,7 @@ from credits import ledger
 from credits.ledger import Change
 from credits.models import CreditGrant, CreditTransaction
 from credits.scope import check_prices
-from customers.locks import lock_customer
+from customers.locks import lock_customer, lock_live_customer
 from customers.models import Customer
 from meters.models import Meter
 from webhooks.events import record, telling
@@ -68,7 +68,7 @@ def create_grant(customer_id: str, new: NewGrant, *, at: datetime) -> CreditGran
     grants). Locks the customer.
     """
     with transaction.atomic():
-        customer = lock_live(customer_id)
+        customer = lock_live_customer(customer_id)
         return grant_credits(customer, new, at=customer.now(at))
 
 
@@ -267,14 +267,3 @@ def _check_unit(new: NewGrant) -> None:
             f"A credit grant may not exceed {MAX_AMOUNT} in the smallest currency unit.",
             param="amount[monetary][value]",
         )
-
-
-def lock_live(customer_id: str) -> Customer:
-    """Lock a customer that is not deleted. Raises ResourceMissing."""
-    try:
-        customer = lock_customer(customer_id)
-    except NotFound as error:
-        raise ResourceMissing("customer", customer_id, param="customer") from error
-    if customer.deleted_at:
-        raise ResourceMissing("customer", customer_id, param="customer")
-    return customer

@@ -18,10 +18,9 @@ from core.errors import BillingError, InvalidRequest, NotFound, ResourceMissing
 from core.money import is_currency, plain
 from credits.available import Held
 from credits.consumers import OpenUsage, Standing, consumers
-from credits.grants import lock_live
 from credits.models import CreditHold
 from credits.scope import check_prices
-from customers.locks import lock_customer
+from customers.locks import lock_customer, lock_live_customer
 from customers.models import Customer
 from meters.ingest import Accepted, Record, ingest
 from meters.models import Meter
@@ -75,7 +74,7 @@ def create_hold(customer_id: str, new: NewHold, *, at: datetime) -> CreditHold:
     """
     _check(new)
     with transaction.atomic():
-        customer = lock_live(customer_id)
+        customer = lock_live_customer(customer_id)
         usage = consumers().open_usage([customer], at=at)[customer.pk]
         return decide(customer, new, usage, at=customer.now(at))
 

@@ -10,11 +10,12 @@ from django.db import transaction
 from api.metadata import Given, merge
 from core.errors import InvalidRequest
 from core.periods import Anchor, Cadence, boundary
-from credits.grants import NewGrant, check_terms, lock_live
+from credits.grants import NewGrant, check_terms
 from credits.models import RecurringCreditGrant
 from credits.recurring_models import MOST_PERIODS
 from credits.recurring_run import grant_period, lock_recurring
 from credits.rollover import Rollover
+from customers.locks import lock_live_customer
 from customers.models import Customer
 from pricing.prices import LONGEST_INTERVAL
 from webhooks.events import record, telling
@@ -42,7 +43,7 @@ def create_recurring(customer_id: str, new: NewRecurring, *, at: datetime) -> Re
     customer.
     """
     with transaction.atomic():
-        customer = lock_live(customer_id)
+        customer = lock_live_customer(customer_id)
         at = customer.now(at)
         check_terms(new.each)
         _check_rhythm(new)

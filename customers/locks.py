@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from core.errors import NotFound
+from core.errors import NotFound, ResourceMissing
 from customers.models import Customer, TestClock
 
 
@@ -17,6 +17,17 @@ def lock_customer(customer_id: str) -> Customer:
     customer = lock_customers([customer_id]).get(customer_id)
     if customer is None:
         raise NotFound("customer", customer_id)
+    return customer
+
+
+def lock_live_customer(customer_id: str) -> Customer:
+    """The same for a customer named in a parameter, who is not deleted. Raises ResourceMissing."""
+    try:
+        customer = lock_customer(customer_id)
+    except NotFound as error:
+        raise ResourceMissing("customer", customer_id, param="customer") from error
+    if customer.deleted_at:
+        raise ResourceMissing("customer", customer_id, param="customer")
     return customer
 
 

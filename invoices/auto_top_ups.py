@@ -12,9 +12,8 @@ from core.errors import InvalidRequest, NotFound
 from core.money import is_currency
 from credits.models import AutoTopUp
 from credits.scope import check_prices
-from customers.locks import lock_customer
+from customers.locks import lock_customer, lock_live_customer
 from customers.models import Customer
-from invoices.items import lock_live_customer
 from invoices.top_up_outcome import OBJECT
 from invoices.top_ups import check_top_up
 from pricing.prices import LONGEST_INTERVAL

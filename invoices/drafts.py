@@ -12,10 +12,11 @@ from api.metadata import Given, merge
 from core.errors import InvalidRequest, ParameterMissing, ParametersExclusive
 from core.money import is_currency
 from customers.balance import set_currency
+from customers.locks import lock_live_customer
 from customers.models import Customer
 from invoices.finalize import InvoiceNotEditable, lock_invoice
 from invoices.gather import Wanted, gather, pending_items
-from invoices.items import erase, find_subscription, lock_live_customer
+from invoices.items import erase, find_subscription
 from invoices.models import Invoice, InvoiceItem, InvoiceLine
 from invoices.numbering import check_number
 from invoices.rebuild import MOST_ITEMS, rebuild_draft

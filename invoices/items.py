@@ -10,7 +10,7 @@ from django.db import transaction
 from core.errors import InvalidRequest, NotFound, ParameterMissing, ResourceMissing
 from core.money import is_currency
 from customers.balance import set_currency
-from customers.locks import lock_customer
+from customers.locks import lock_customer, lock_live_customer
 from customers.models import Customer
 from invoices.finalize import InvoiceNotEditable
 from invoices.item_terms import Wish, price_of, set_item_discounts, set_terms
@@ -177,17 +177,6 @@ def _lock_customer_of(new: NewItem) -> Customer:
     if customer_id is None:
         raise ParameterMissing("customer")
     return lock_live_customer(customer_id)
-
-
-def lock_live_customer(customer_id: str) -> Customer:
-    """Raises ResourceMissing."""
-    try:
-        customer = lock_customer(customer_id)
-    except NotFound as error:
-        raise ResourceMissing("customer", customer_id, param="customer") from error
-    if customer.deleted_at:
-        raise ResourceMissing("customer", customer_id, param="customer")
-    return customer
 
 
 def _subscription_of(subscription_id: str | None, customer: Customer) -> Subscription | None:

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import transaction
 
-from core.errors import InvalidRequest, NotFound, ParameterMissing, ParametersExclusive, ResourceMissing
+from core.errors import InvalidRequest, ParameterMissing, ParametersExclusive, ResourceMissing
 from customers.balance import set_currency
-from customers.locks import lock_customer
+from customers.locks import lock_live_customer
 from customers.models import Customer
 from pricing.models import Price
 from subscriptions.backdate import PARAM, check_backdate, open_backdated, too_many
@@ -134,12 +134,7 @@ def lock_subscriber(customer_id: str, *, schedule: str | None = None) -> Custome
 
     Raises ResourceMissing; InvalidRequest where that is more than fit on a test clock.
     """
-    try:
-        customer = lock_customer(customer_id)
-    except NotFound as error:
-        raise ResourceMissing("customer", customer_id, param="customer") from error
-    if customer.deleted_at:
-        raise ResourceMissing("customer", customer_id, param="customer")
+    customer = lock_live_customer(customer_id)
     running = Subscription.objects.running().filter(customer=customer).count()
     scheduled = SubscriptionSchedule.objects.live().filter(customer=customer, subscription=None).exclude(pk=schedule)
     if customer.test_clock_id and running + scheduled.count() >= SUBSCRIPTIONS_PER_CLOCK_CUSTOMER:
